@@ -1,0 +1,156 @@
+// A small vocabulary for writing kernels: values with operators, typed memory access, structured control flow.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#ifndef FOURFOLD_COMPILER_KERNELS_KERNELBUILDER_H
+#define FOURFOLD_COMPILER_KERNELS_KERNELBUILDER_H
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/IR/Builders.h"
+
+#include <functional>
+
+namespace fourfold {
+namespace compiler {
+
+class KernelBuilder;
+
+/// An SSA value with operators. Integers are i32 or i64: division, remainder, shifts right and comparisons named `u...` are
+/// unsigned, the others signed. Floats are f32. The right operand may be a C++ number.
+class Val {
+public:
+  Val() = default;
+  Val(mlir::Value value, KernelBuilder *kernel) : value(value), kernel(kernel) {}
+
+  operator mlir::Value() const { return value; } // NOLINT(google-explicit-constructor)
+  mlir::Type type() const { return value.getType(); }
+  explicit operator bool() const { return static_cast<bool>(value); }
+  KernelBuilder &builder() const { return *kernel; }
+
+private:
+  mlir::Value value;
+  KernelBuilder *kernel = nullptr;
+};
+
+Val operator+(Val lhs, Val rhs);
+Val operator-(Val lhs, Val rhs);
+Val operator*(Val lhs, Val rhs);
+Val operator/(Val lhs, Val rhs);
+Val operator%(Val lhs, Val rhs);
+Val operator&(Val lhs, Val rhs);
+Val operator|(Val lhs, Val rhs);
+Val operator^(Val lhs, Val rhs);
+Val operator<<(Val lhs, Val rhs);
+Val operator>>(Val lhs, Val rhs);
+Val operator+(Val lhs, int64_t rhs);
+Val operator-(Val lhs, int64_t rhs);
+Val operator*(Val lhs, int64_t rhs);
+Val operator/(Val lhs, int64_t rhs);
+Val operator%(Val lhs, int64_t rhs);
+Val operator&(Val lhs, int64_t rhs);
+Val operator|(Val lhs, int64_t rhs);
+Val operator^(Val lhs, int64_t rhs);
+Val operator<<(Val lhs, int64_t rhs);
+Val operator>>(Val lhs, int64_t rhs);
+/// Signed integer comparisons; ordered for floats.
+Val operator<(Val lhs, Val rhs);
+Val operator<(Val lhs, int64_t rhs);
+Val operator>=(Val lhs, Val rhs);
+Val operator>=(Val lhs, int64_t rhs);
+Val equals(Val lhs, int64_t rhs);
+/// Unsigned minimum and maximum.
+Val umax(Val lhs, Val rhs);
+Val umin(Val lhs, Val rhs);
+
+/// Builds the body of one kernel inside a gpu.module.
+class KernelBuilder {
+public:
+  /// Starts kernel `name` with `numThreads` threads a block in `module`; the insertion point is its body.
+  KernelBuilder(mlir::gpu::GPUModuleOp module, llvm::StringRef name, llvm::ArrayRef<mlir::Type> params, int numThreads);
+
+  /// Adds the return. Call once, at the end.
+  void finish();
+
+  mlir::OpBuilder &ir() { return builder; }
+  mlir::Location loc() const { return location; }
+  mlir::MLIRContext *context() { return builder.getContext(); }
+  Val wrap(mlir::Value value) { return Val(value, this); }
+
+  // Types.
+  mlir::Type i8() { return builder.getIntegerType(8); }
+  mlir::Type i16() { return builder.getIntegerType(16); }
+  mlir::Type i32() { return builder.getI32Type(); }
+  mlir::Type i64() { return builder.getI64Type(); }
+  mlir::Type f32() { return builder.getF32Type(); }
+  mlir::Type globalPtr();
+  mlir::Type sharedPtr();
+  mlir::Type vec(int n, mlir::Type element) { return mlir::VectorType::get({n}, element); }
+
+  // Values.
+  Val param(unsigned index);
+  Val c32(int64_t value);
+  Val c64(int64_t value);
+  Val c16(int64_t value);
+  Val cf(float value);
+  Val cbool(bool value);
+  Val threadId();
+  Val blockId(int axis);
+  /// The dynamic shared memory of the module (one symbol, 128-byte aligned).
+  Val shared();
+
+  // Arithmetic that operators do not cover.
+  Val toI64(Val value);         ///< sign extension
+  Val truncate32(Val value);    ///< i64 -> i32
+  Val zext32(Val value);        ///< i1, i8, i16 -> i32
+  Val asFloat(Val bits);        ///< bitcast i32 -> f32
+  Val asBits(Val value);        ///< bitcast f32 -> i32
+  Val intToFloat(Val value);    ///< signed i32 -> f32
+  Val select(Val condition, Val yes, Val no);
+  Val absolute(Val value);      ///< |f32|
+  Val minimum(Val lhs, Val rhs); ///< f32, a NaN operand is ignored (PTX min.f32)
+  Val maximum(Val lhs, Val rhs);
+  Val fma(Val a, Val b, Val c);
+  Val logicalAnd(Val lhs, Val rhs);
+
+  // Memory. Offsets are in bytes; alignment in bytes.
+  Val offset(Val pointer, Val bytes);
+  Val offset(Val pointer, int64_t bytes);
+  Val load(mlir::Type type, Val pointer, int alignment = 0);
+  void store(Val value, Val pointer, int alignment = 0);
+  Val extract(Val vector, int index);
+  Val pack(llvm::ArrayRef<Val> elements);
+  /// red.global.max.u32
+  void atomicMaxU32(Val pointer, Val value);
+
+  // Warp and block.
+  void barrier();
+  void warpSync();
+  Val shuffleXor(Val value, int laneMask);
+  /// cp.async.cg 16 bytes; `sizeBytes` (i32, 0 or 16) zero-fills the rest.
+  void copyAsync16(Val sharedTo, Val globalFrom, Val sizeBytes = Val());
+  void commitCopies();
+  void waitCopies(int groupsLeft);
+  /// Four 8x8 matrices of 16-bit elements.
+  llvm::SmallVector<Val> loadMatrixX4(Val sharedRow);
+
+  // Control flow.
+  using Body = std::function<llvm::SmallVector<Val>()>;
+  void ifThen(Val condition, const std::function<void()> &then);
+  llvm::SmallVector<Val> ifElse(Val condition, mlir::TypeRange types, const Body &then, const Body &otherwise);
+  llvm::SmallVector<Val>
+  forLoop(Val from, Val to, Val step, llvm::ArrayRef<Val> initial,
+          const std::function<llvm::SmallVector<Val>(Val index, llvm::ArrayRef<Val> carried)> &body);
+
+private:
+  mlir::OpBuilder builder;
+  mlir::Location location;
+  mlir::gpu::GPUModuleOp module;
+  mlir::LLVM::LLVMFuncOp function;
+};
+
+} // namespace compiler
+} // namespace fourfold
+
+#endif // FOURFOLD_COMPILER_KERNELS_KERNELBUILDER_H

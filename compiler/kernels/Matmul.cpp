@@ -1,0 +1,350 @@
+// The block-scaled matmul: a ring of asynchronous stages, swizzled shared memory, ldmatrix, FP4 matrix steps, fused epilogue.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Traffic of a 128x128 tile and 128 of K: 16 KiB of codes and 2 KiB of scales for 2 Mi products. A row of a stage is 64 bytes (128
+// codes); two rows share the 128 bytes that all banks span once, and the 16-byte chunk c of row r stands at c ^ ((r >> 1) & 3):
+// the eight rows of an ldmatrix phase then fall on eight different 16-byte bank groups, and so do the copies that fill them.
+
+#include "compiler/kernels/Matmul.h"
+
+using namespace mlir;
+using llvm::SmallVector;
+
+namespace fourfold {
+namespace compiler {
+
+namespace {
+
+constexpr int kStageK = 128;                  // elements of K a stage
+constexpr int kRowBytes = kStageK / 2;        // bytes of codes a row and stage
+constexpr int kChunks = kRowBytes / 16;       // 16-byte copies a row and stage
+constexpr int kStepsPerStage = kStageK / 64;  // matrix steps of K = 64
+constexpr int kWarpN = 32;                    // columns a warp: four steps of 8, served by one scale register
+constexpr int kScaleTileBytes = 512;          // 128 rows x 4 K-blocks
+constexpr int kScratchPitch = kWarpN + 8;     // words; 8 mod 32 keeps 8-byte stores of fragments free of conflicts
+
+int scaleTilesPerStage(Format format) { return kStageK / (4 * formatBlockSize(format)); }
+
+class MatmulGenerator {
+public:
+  MatmulGenerator(KernelBuilder &k, const Target &target, Format format, const MatmulTile &tile,
+                  const ElementRegion &epilogue)
+      : k(k), target(target), format(format), tile(tile), epilogue(epilogue), warpM(tile.tileM / tile.warpsM),
+        tilesM(warpM / 16), tilesN(kWarpN / 8) {}
+
+  void build();
+
+private:
+  void placeBlock();
+  void prepareCopies();
+  void issueCopies(Val stage, Val step);
+  SmallVector<Val> computeStage(Val stage, llvm::ArrayRef<Val> accumulators);
+  void storeTile(llvm::ArrayRef<Val> accumulators);
+  void storeRowGroup(int group, llvm::ArrayRef<Val> accumulators);
+
+  struct Copy {
+    Val from;      // global pointer at K = 0, of row 0 where the row does not exist
+    Val rowExists; // i1
+    Val chunk;     // chunk in the row
+    Val to;        // byte offset in a stage
+    Val guard;     // i1, set where there are fewer chunks than threads
+  };
+
+  KernelBuilder &k;
+  const Target &target;
+  Format format;
+  const MatmulTile &tile;
+  const ElementRegion &epilogue;
+  int warpM, tilesM, tilesN;
+
+  Val shared, thread, lane, warpRow, warpColumn;
+  Val sizeM, sizeN, sizeK, numChunks, numScaleTiles, out;
+  Val blockRow, blockColumn; // first row of A and of B
+  SmallVector<Copy> copies;
+  Val scaleFrom, scaleTile, scaleTo; // this thread's 16 bytes of scales
+  Val alpha;
+  // Epilogue operands that do not depend on the row.
+  SmallVector<Val> pointers;
+  SmallVector<SmallVector<Val>> columnValues;
+  Val column, columnFull, columnsValid;
+};
+
+} // namespace
+
+int MatmulTile::stageBytes(Format format) const {
+  return (tileM + tileN) * kRowBytes + 2 * scaleTilesPerStage(format) * kScaleTileBytes;
+}
+
+llvm::ArrayRef<MatmulTile> matmulTiles() {
+  // Eight warps of 64x32 for large problems; four of 32x32 where 128x128 tiles would leave most of the GPU idle; one row of tiles
+  // for a handful of tokens.
+  static const MatmulTile tiles[] = {{128, 128, 2, 4, 4}, {64, 64, 2, 2, 4}, {16, 128, 1, 4, 4}};
+  return tiles;
+}
+
+/// Chooses this block's tile: groups of eight tile rows walk along N together, so that operands are reused from L2.
+void MatmulGenerator::placeBlock() {
+  constexpr int kGroup = 8;
+  Val numM = (sizeM + (tile.tileM - 1)) / tile.tileM, numN = (sizeN + (tile.tileN - 1)) / tile.tileN;
+  Val block = k.blockId(0);
+  Val perGroup = numN * kGroup;
+  Val group = block / perGroup, inGroup = block % perGroup;
+  Val firstM = group * kGroup;
+  Val rows = umin(numM - firstM, k.c32(kGroup));
+  blockRow = (firstM + inGroup % rows) * tile.tileM;
+  blockColumn = (inGroup / rows) * tile.tileN;
+}
+
+/// What each thread copies in every stage: the pointers move by a constant along K.
+void MatmulGenerator::prepareCopies() {
+  Val pitch = k.toI64(numChunks) * 16;
+  auto addOperand = [&](Val codes, Val firstRow, Val numRows, int rows, int base) {
+    int total = rows * kChunks;
+    for (int first = 0; first < total; first += tile.numThreads()) {
+      Val index = thread + first;
+      Val row = index / kChunks, chunk = index % kChunks;
+      Copy copy;
+      copy.rowExists = (firstRow + row) < numRows;
+      if (total - first < tile.numThreads())
+        copy.guard = index < total;
+      Val source = k.select(copy.rowExists, firstRow + row, k.c32(0));
+      copy.from = k.offset(codes, k.toI64(source) * pitch + k.toI64(chunk * 16));
+      copy.chunk = chunk;
+      copy.to = row * kRowBytes + ((chunk ^ ((row >> 1) & 3)) << 4) + base;
+      copies.push_back(copy);
+    }
+  };
+  addOperand(k.param(0), blockRow, sizeM, tile.tileM, 0);
+  addOperand(k.param(2), blockColumn, sizeN, tile.tileN, tile.tileM * kRowBytes);
+
+  // Scale tiles of one row of tiles are contiguous along K: A's for the first threads, B's for the next.
+  int perOperand = scaleTilesPerStage(format) * (kScaleTileBytes / 16);
+  Val isA = thread < perOperand;
+  Val index = k.select(isA, thread, thread - perOperand);
+  Val row = k.select(isA, blockRow, blockColumn) / 128;
+  Val base = k.wrap(arith::SelectOp::create(k.ir(), k.loc(), isA, k.param(1), k.param(3)));
+  scaleFrom = k.offset(base, k.toI64(row) * k.toI64(numScaleTiles) * kScaleTileBytes + k.toI64(index * 16));
+  scaleTile = index / (kScaleTileBytes / 16);
+  scaleTo = thread * 16 + (tile.tileM + tile.tileN) * kRowBytes;
+}
+
+/// Starts the copies of K-stage `step` into ring slot `stage` and commits them as one group; a step past the end is an empty group.
+void MatmulGenerator::issueCopies(Val stage, Val step) {
+  Val base = stage * tile.stageBytes(format);
+  Val zero = k.c32(0), full = k.c32(16);
+  Val numSteps = (sizeK + (kStageK - 1)) / kStageK;
+  k.ifThen(step < numSteps, [&] {
+    for (const Copy &copy : copies) {
+      Val exists = k.logicalAnd(copy.rowExists, (step * kChunks + copy.chunk) < numChunks);
+      auto emit = [&] {
+        k.copyAsync16(k.offset(shared, base + copy.to), k.offset(copy.from, k.toI64(step * kRowBytes)),
+                      k.select(exists, full, zero));
+      };
+      if (copy.guard)
+        k.ifThen(copy.guard, emit);
+      else
+        emit();
+    }
+    int tilesPerStage = scaleTilesPerStage(format);
+    int scaleThreads = 2 * tilesPerStage * (kScaleTileBytes / 16);
+    auto emitScales = [&] {
+      Val exists = (step * tilesPerStage + scaleTile) < numScaleTiles;
+      k.copyAsync16(k.offset(shared, base + scaleTo),
+                    k.offset(scaleFrom, k.toI64(step * (tilesPerStage * kScaleTileBytes))),
+                    k.select(exists, full, zero));
+    };
+    if (scaleThreads < tile.numThreads())
+      k.ifThen(thread < scaleThreads, emitScales);
+    else
+      emitScales();
+  });
+  k.commitCopies();
+}
+
+/// The matrix steps of one stage. Fragment layout: PTX ISA 9.7.14.5.11; scale lanes: 9.7.14.3.
+SmallVector<Val> MatmulGenerator::computeStage(Val stage, llvm::ArrayRef<Val> accumulators) {
+  Val base = k.offset(shared, stage * tile.stageBytes(format));
+  Val baseB = k.offset(base, tile.tileM * kRowBytes);
+  Val scalesA = k.offset(baseB, tile.tileN * kRowBytes);
+  Val scalesB = k.offset(scalesA, scaleTilesPerStage(format) * kScaleTileBytes);
+
+  // Matrices of an A load: (rows 0-7, rows 8-15) x (first, second 32 of K); of a B load: 8 columns' two halves of K, then the next 8.
+  Val inMatrix = lane & 7, matrix = lane >> 3;
+  Val swizzle = (inMatrix >> 1) & 3;
+  Val rowA = warpRow + inMatrix + (matrix & 1) * 8, halfA = matrix >> 1;
+  Val rowB = warpColumn + inMatrix + (matrix >> 1) * 8, halfB = matrix & 1;
+
+  // Lane 4g + t holds the scales of row g + 8t of every 32: with thread-ids 0, 1 (A) and 0..3 (B) one register serves two tiles of
+  // A or four of B, and its neighbours in memory the next 32 rows.
+  Val scaleLane = (lane >> 2) + (lane & 3) * 8;
+  Val tileRowA = (blockRow + warpRow) & 127, tileRowB = (blockColumn + warpColumn) & 127;
+  Val scaleRowA = warpM >= 32 ? scaleLane : (lane >> 2) + (lane & 1) * 8 + (tileRowA & 31);
+  Val scaleOffsetA = scaleRowA * 16 + (tileRowA >> 5) * 4, scaleOffsetB = scaleLane * 16 + (tileRowB >> 5) * 4;
+  int scaleWordsA = std::max(1, warpM / 32);
+
+  SmallVector<Val> sums(accumulators);
+  SmallVector<Val> wordsA;
+  Val wordB;
+  int stepsPerScaleTile = format == Format::NVFP4 ? 1 : 2;
+  for (int step = 0; step < kStepsPerStage; ++step) {
+    if (step % stepsPerScaleTile == 0) {
+      int tileBytes = (step / stepsPerScaleTile) * kScaleTileBytes;
+      Val address = k.offset(k.offset(scalesA, scaleOffsetA), tileBytes);
+      wordsA.clear();
+      if (scaleWordsA == 1) {
+        wordsA.push_back(k.load(k.i32(), address, 4));
+      } else {
+        Val words = k.load(k.vec(scaleWordsA, k.i32()), address, 4 * scaleWordsA);
+        for (int i = 0; i < scaleWordsA; ++i)
+          wordsA.push_back(k.extract(words, i));
+      }
+      wordB = k.load(k.i32(), k.offset(k.offset(scalesB, scaleOffsetB), tileBytes), 4);
+    }
+    Val chunkA = ((halfA + 2 * step) ^ swizzle) << 4, chunkB = ((halfB + 2 * step) ^ swizzle) << 4;
+    SmallVector<SmallVector<Val>> fragmentsA, fragmentsB;
+    for (int m = 0; m < tilesM; ++m)
+      fragmentsA.push_back(k.loadMatrixX4(k.offset(k.offset(base, rowA * kRowBytes + chunkA), m * 16 * kRowBytes)));
+    for (int n = 0; n < tilesN; n += 2) {
+      SmallVector<Val> pair = k.loadMatrixX4(k.offset(k.offset(baseB, rowB * kRowBytes + chunkB), n * 8 * kRowBytes));
+      fragmentsB.push_back({pair[0], pair[1]});
+      fragmentsB.push_back({pair[2], pair[3]});
+    }
+    ScaleSelectors selectors;
+    selectors.byte = 2 * (step % stepsPerScaleTile);
+    for (int m = 0; m < tilesM; ++m)
+      for (int n = 0; n < tilesN; ++n) {
+        selectors.threadA = m % 2;
+        selectors.threadB = n;
+        int first = (m * tilesN + n) * 4;
+        llvm::ArrayRef<Val> sum = llvm::ArrayRef<Val>(sums).slice(first, 4);
+        SmallVector<Val> result = target.matrixStep(k, format, fragmentsA[m], fragmentsB[n], sum, wordsA[m / 2], wordB,
+                                                    selectors);
+        llvm::copy(result, sums.begin() + first);
+      }
+  }
+  return sums;
+}
+
+/// Sixteen rows of the warp's tile through shared memory, so that each lane has four neighbours of a row: coalesced operand loads
+/// and stores.
+void MatmulGenerator::storeRowGroup(int group, llvm::ArrayRef<Val> accumulators) {
+  Val scratch = k.offset(shared, (thread >> 5) * (16 * kScratchPitch * 4));
+  Val fragmentRow = lane >> 2, fragmentColumn = (lane & 3) * 2;
+  for (int n = 0; n < tilesN; ++n)
+    for (int half = 0; half < 2; ++half) {
+      int first = (group * tilesN + n) * 4 + half * 2;
+      Val word = (fragmentRow + half * 8) * kScratchPitch + fragmentColumn + n * 8;
+      k.store(k.pack({accumulators[first], accumulators[first + 1]}), k.offset(scratch, word * 4), 8);
+    }
+  k.warpSync();
+  for (int part = 0; part < 4; ++part) {
+    Val row = (lane >> 3) + part * 4;
+    Val vector = k.load(k.vec(4, k.f32()), k.offset(scratch, (row * kScratchPitch + (lane & 7) * 4) * 4), 16);
+    Val globalRow = blockRow + warpRow + row + group * 16;
+    k.ifThen(k.logicalAnd(globalRow < sizeM, k.c32(0) < columnsValid), [&] {
+      Val index = k.toI64(globalRow) * k.toI64(sizeN) + k.toI64(column);
+      SmallVector<SmallVector<Val>> operands(columnValues);
+      for (auto [i, operand] : llvm::enumerate(epilogue.operands)) {
+        if (operand.broadcast == Broadcast::Full)
+          operands[i] = loadElements(k, operand.elementType, pointers[i], index, 4, columnFull, columnsValid);
+        else if (operand.broadcast == Broadcast::Column)
+          operands[i].assign(4, k.load(operand.elementType,
+                                       k.offset(pointers[i], k.toI64(globalRow) * elementBytes(operand.elementType)),
+                                       elementBytes(operand.elementType)));
+      }
+      SmallVector<Val> results;
+      for (int i = 0; i < 4; ++i) {
+        Val value = k.extract(vector, i);
+        SmallVector<Val> arguments = {alpha ? value * alpha : value};
+        for (auto &values : operands)
+          arguments.push_back(values[i]);
+        results.push_back(inlineRegion(k, epilogue, arguments));
+      }
+      storeElements(k, out, index, results, columnFull, columnsValid);
+    });
+  }
+  k.warpSync();
+}
+
+void MatmulGenerator::storeTile(llvm::ArrayRef<Val> accumulators) {
+  column = blockColumn + warpColumn + (lane & 7) * 4;
+  columnsValid = sizeN - column;
+  columnFull = k.logicalAnd(columnsValid >= 4, equals(sizeN & 3, 0));
+  for (auto [i, operand] : llvm::enumerate(epilogue.operands)) {
+    SmallVector<Val> values;
+    if (operand.broadcast == Broadcast::Row)
+      values = loadElements(k, operand.elementType, pointers[i], k.toI64(column), 4, columnFull, columnsValid);
+    else if (operand.broadcast == Broadcast::Scalar)
+      values.assign(4, k.load(operand.elementType, pointers[i], elementBytes(operand.elementType)));
+    columnValues.push_back(values);
+  }
+  for (int group = 0; group < tilesM; ++group)
+    storeRowGroup(group, accumulators);
+}
+
+void MatmulGenerator::build() {
+  bool isNVFP4 = format == Format::NVFP4;
+  unsigned next = isNVFP4 ? 6 : 4;
+  out = k.param(next);
+  sizeM = k.param(next + 1);
+  sizeN = k.param(next + 2);
+  sizeK = k.param(next + 3);
+  for (unsigned i = 0; i < epilogue.operands.size(); ++i)
+    pointers.push_back(k.param(next + 4 + i));
+
+  shared = k.shared();
+  thread = k.threadId();
+  lane = thread & 31;
+  Val warp = thread >> 5;
+  warpRow = (warp / tile.warpsN) * warpM;
+  warpColumn = (warp % tile.warpsN) * kWarpN;
+  numChunks = ((sizeK + 63) >> 6) << 1;
+  int tileK = 4 * formatBlockSize(format);
+  numScaleTiles = (sizeK + (tileK - 1)) / tileK;
+
+  placeBlock();
+  prepareCopies();
+
+  Val one = k.c32(1);
+  for (int stage = 0; stage < tile.stages - 1; ++stage)
+    issueCopies(k.c32(stage), k.c32(stage));
+
+  // Ring: slot `read` holds step i; slot `write` was read in the step before, which the barrier has put behind every warp.
+  SmallVector<Val> carried = {k.c32(0), k.c32(tile.stages - 1)};
+  carried.append(tilesM * tilesN * 4, k.cf(0.0f));
+  Val numSteps = (sizeK + (kStageK - 1)) / kStageK;
+  SmallVector<Val> results = k.forLoop(k.c32(0), numSteps, one, carried, [&](Val step, llvm::ArrayRef<Val> state) {
+    Val read = state[0], write = state[1];
+    k.waitCopies(tile.stages - 2);
+    k.barrier();
+    issueCopies(write, step + (tile.stages - 1));
+    SmallVector<Val> next = {k.select(equals(read, tile.stages - 1), k.c32(0), read + 1),
+                             k.select(equals(write, tile.stages - 1), k.c32(0), write + 1)};
+    next.append(computeStage(read, state.drop_front(2)));
+    return next;
+  });
+  k.waitCopies(0);
+  k.barrier();
+
+  if (isNVFP4) {
+    // numerics: alpha = amaxA * amaxB / (2688 * 2688), in this order.
+    Val amaxA = k.load(k.f32(), k.param(4), 4), amaxB = k.load(k.f32(), k.param(5), 4);
+    alpha = (amaxA * amaxB) / k.cf(7225344.0f);
+  }
+  storeTile(llvm::ArrayRef<Val>(results).drop_front(2));
+}
+
+void buildMatmul(gpu::GPUModuleOp module, llvm::StringRef name, const Target &target, Format format,
+                 const MatmulTile &tile, const ElementRegion &epilogue) {
+  auto global = LLVM::LLVMPointerType::get(module.getContext(), 1);
+  auto i32 = IntegerType::get(module.getContext(), 32);
+  SmallVector<Type> params(format == Format::NVFP4 ? 7 : 5, global);
+  params.append(3, i32);
+  params.append(epilogue.operands.size(), global);
+  KernelBuilder k(module, name, params, tile.numThreads());
+  MatmulGenerator(k, target, format, tile, epilogue).build();
+  k.finish();
+}
+
+} // namespace compiler
+} // namespace fourfold

@@ -1,0 +1,39 @@
+// The block-scaled matmul kernel.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#ifndef FOURFOLD_COMPILER_KERNELS_MATMUL_H
+#define FOURFOLD_COMPILER_KERNELS_MATMUL_H
+
+#include "compiler/kernels/ElementRegion.h"
+#include "compiler/targets/Target.h"
+
+namespace fourfold {
+namespace compiler {
+
+/// A tile shape: the block computes tileM x tileN with warpsM x warpsN warps of (tileM / warpsM) x 32.
+struct MatmulTile {
+  int tileM, tileN;
+  int warpsM, warpsN;
+  int stages;
+
+  int numThreads() const { return 32 * warpsM * warpsN; }
+  /// Bytes of one stage: codes of A and B (128 elements of K a row), their scale tiles.
+  int stageBytes(Format format) const;
+  /// Dynamic shared memory of the kernel.
+  int sharedBytes(Format format) const { return stages * stageBytes(format); }
+};
+
+/// The tile shapes, largest first.
+llvm::ArrayRef<MatmulTile> matmulTiles();
+
+/// out[m, n] = epilogue(alpha * sum_k a[m, k] b[n, k]), both operands stored rows by K (Numerics.h, storage).
+///
+/// Parameters: codes and scales of A, codes and scales of B, [amax of A, amax of B: nvfp4], out, M, N, K (i32), then one pointer
+/// for each epilogue operand. Grid: ceil(M / tileM) * ceil(N / tileN) blocks.
+void buildMatmul(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const Target &target, Format format,
+                 const MatmulTile &tile, const ElementRegion &epilogue);
+
+} // namespace compiler
+} // namespace fourfold
+
+#endif // FOURFOLD_COMPILER_KERNELS_MATMUL_H

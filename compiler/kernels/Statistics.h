@@ -1,0 +1,32 @@
+// Column statistics: sum, minimum and maximum over tokens in a fixed order; means and the amax of the residual.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#ifndef FOURFOLD_COMPILER_KERNELS_STATISTICS_H
+#define FOURFOLD_COMPILER_KERNELS_STATISTICS_H
+
+#include "compiler/kernels/RowSource.h"
+
+namespace fourfold {
+namespace compiler {
+
+/// Columns one block of the first level covers: 32 lanes of eight.
+inline constexpr int kStatisticsColumns = 256;
+/// Threads of a block of the second level: one column each.
+inline constexpr int kFinalizeThreads = 128;
+
+/// First level: partials[chunk][sum, min, max][column] of 128 rows each (Numerics.h, columnSum).
+///
+/// Parameters: the source's (not centred), then partials (f32). Grid: ceil(columns / 256) x ceil(rows / 128).
+void buildColumnPartials(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const RowSource &source);
+
+/// Second level: chunks added in order. With `mean` the result is the sum divided by the number of rows; with `amax` the largest
+/// finite |x - mean| of every column, which rounding's monotonicity puts at the column's minimum or maximum, goes to the tensor's
+/// amax by atomic maximum.
+///
+/// Parameters: partials, result (f32, a column each), [amax], rows, columns (i32). Grid: ceil(columns / 128).
+void buildFinalizeColumns(mlir::gpu::GPUModuleOp module, llvm::StringRef name, bool mean, bool amax);
+
+} // namespace compiler
+} // namespace fourfold
+
+#endif // FOURFOLD_COMPILER_KERNELS_STATISTICS_H
