@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 # Headers are included from the root: "dialect/Numerics.h", "plan/Plan.h", "runtime/device/Driver.h".
-include_directories(${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
+include_directories(${PROJECT_SOURCE_DIR})
+# Code that TableGen writes has warnings of its own.
+include_directories(SYSTEM ${PROJECT_BINARY_DIR})
 
 # fourfold_add_gtest(<name> SOURCES ... LIBS ...): a GoogleTest program, registered with ctest as one test.
 function(fourfold_add_gtest name)
@@ -14,4 +16,11 @@ function(fourfold_add_gtest name)
   target_compile_definitions(${name} PRIVATE FOURFOLD_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                                              FOURFOLD_BINARY_DIR="${PROJECT_BINARY_DIR}")
   add_test(NAME ${name} COMMAND ${name})
+endfunction()
+
+# fourfold_use_mlir(<target>): MLIR's headers as system headers (their warnings are not ours), no RTTI and no exceptions, as LLVM is
+# built. Libraries are linked by the final tools.
+function(fourfold_use_mlir target)
+  target_include_directories(${target} SYSTEM PRIVATE ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS})
+  target_compile_options(${target} PRIVATE -fno-rtti -fno-exceptions)
 endfunction()

@@ -76,9 +76,9 @@ int MatmulTile::stageBytes(Format format) const {
 }
 
 llvm::ArrayRef<MatmulTile> matmulTiles() {
-  // Eight warps of 64x32 for large problems; four of 32x32 where 128x128 tiles would leave most of the GPU idle; one row of tiles
-  // for a handful of tokens.
-  static const MatmulTile tiles[] = {{128, 128, 2, 4, 4}, {64, 64, 2, 2, 4}, {16, 128, 1, 4, 4}};
+  // One row of tiles for a handful of tokens; eight warps of 64x32 for large problems; four of 32x32 where 128x128 tiles would
+  // leave most of the GPU idle.
+  static const MatmulTile tiles[] = {{16, 128, 1, 4, 4}, {128, 128, 2, 4, 4}, {64, 64, 2, 2, 4}};
   return tiles;
 }
 

@@ -23,7 +23,7 @@ struct MatmulTile {
   int sharedBytes(Format format) const { return stages * stageBytes(format); }
 };
 
-/// The tile shapes, largest first.
+/// The tile shapes, in the order in which a plan tries them.
 llvm::ArrayRef<MatmulTile> matmulTiles();
 
 /// out[m, n] = epilogue(alpha * sum_k a[m, k] b[n, k]), both operands stored rows by K (Numerics.h, storage).

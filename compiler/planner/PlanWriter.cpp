@@ -1,0 +1,402 @@
+// Launches, their kernels and buffers.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "compiler/planner/PlanWriter.h"
+
+#include "compiler/frontend/Frontend.h"
+#include "compiler/kernels/Matmul.h"
+#include "compiler/kernels/Matvec.h"
+#include "compiler/kernels/Quantize.h"
+#include "compiler/kernels/Statistics.h"
+#include "dialect/Numerics.h"
+
+using namespace mlir;
+using llvm::SmallVector;
+using llvm::Twine;
+
+namespace fourfold {
+namespace compiler {
+
+using plan::Argument;
+using plan::Expr;
+
+Format kernelFormat(fp4::Format format) { return format == fp4::Format::nvfp4 ? Format::NVFP4 : Format::MXFP4; }
+
+FailureOr<plan::ElementType> planElementType(Type type) {
+  if (type.isF32())
+    return plan::ElementType::F32;
+  if (type.isBF16())
+    return plan::ElementType::BF16;
+  if (type.isF16())
+    return plan::ElementType::F16;
+  if (type.isInteger(64))
+    return plan::ElementType::I64;
+  if (type.isInteger(32))
+    return plan::ElementType::I32;
+  if (type.isInteger(8))
+    return plan::ElementType::I8;
+  return failure();
+}
+
+static std::string typeName(Type type) {
+  std::string name;
+  llvm::raw_string_ostream(name) << type;
+  return name;
+}
+
+/// A value's name as part of a kernel's: letters, digits and underscores.
+static std::string identifier(llvm::StringRef name) {
+  std::string result = name.str();
+  for (char &c : result)
+    if (!llvm::isAlnum(c))
+      c = '_';
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Buffers and arguments
+//===----------------------------------------------------------------------===//
+
+int PlanWriter::addBuffer(llvm::StringRef name, Expr bytes, plan::Buffer::Kind kind) {
+  plan::Buffer buffer;
+  buffer.name = name.str();
+  buffer.kind = kind;
+  buffer.bytes = bytes;
+  plan.buffers.push_back(buffer);
+  return static_cast<int>(plan.buffers.size()) - 1;
+}
+
+int PlanWriter::tensorBuffer(Value value) {
+  auto [entry, isNew] = tensors.try_emplace(value, -1);
+  if (!isNew)
+    return entry->second;
+  plan::Contents contents;
+  contents.value = valueName(value).str();
+  contents.type = *planElementType(getElementTypeOrSelf(value.getType()));
+  Expr bytes = plan::elementTypeBytes(contents.type);
+  for (const Expr &extent : shapes.of(value)) {
+    contents.shape.push_back(extent);
+    bytes = bytes * extent;
+  }
+  plan::Buffer::Kind kind = isa<BlockArgument>(value)  ? plan::Buffer::Kind::Input
+                            : outputs.contains(value) ? plan::Buffer::Kind::Output
+                                                      : plan::Buffer::Kind::Workspace;
+  int index = addBuffer(contents.value, bytes, kind);
+  plan.buffers[index].contents = contents;
+  return tensors[value] = index;
+}
+
+Argument PlanWriter::pointer(int buffer) const {
+  Argument argument;
+  argument.kind = Argument::Kind::Pointer;
+  argument.buffer = buffer;
+  return argument;
+}
+
+Argument PlanWriter::size(Expr value) const {
+  Argument argument;
+  argument.kind = Argument::Kind::I32;
+  argument.value = value;
+  return argument;
+}
+
+void PlanWriter::addLaunch(std::string label, std::string kernel, std::array<Expr, 3> grid, int threads,
+                           int sharedBytes, std::vector<Argument> args) {
+  plan::Variant variant;
+  variant.kernel = std::move(kernel);
+  variant.grid = grid;
+  variant.block = {threads, 1, 1};
+  variant.sharedBytes = sharedBytes;
+  plan::Launch launch;
+  launch.label = std::move(label);
+  launch.variants.push_back(variant);
+  launch.args = std::move(args);
+  plan.launches.push_back(launch);
+}
+
+//===----------------------------------------------------------------------===//
+// Views
+//===----------------------------------------------------------------------===//
+
+ElementRegion PlanWriter::elementRegion(Region &region, ValueRange rows, ValueRange cols, ValueRange full,
+                                        ValueRange scalars, std::vector<Argument> *args) {
+  ElementRegion result;
+  result.region = &region;
+  auto add = [&](ValueRange values, Broadcast broadcast) {
+    for (Value value : values) {
+      result.operands.push_back({broadcast, getElementTypeOrSelf(value.getType())});
+      args->push_back(pointer(tensorBuffer(value)));
+    }
+  };
+  add(rows, Broadcast::Row);
+  add(cols, Broadcast::Column);
+  add(full, Broadcast::Full);
+  add(scalars, Broadcast::Scalar);
+  return result;
+}
+
+/// The kernel's source and its arguments: source, rows, columns, [mean], prologue operands.
+RowSource PlanWriter::rowSource(const View &view, std::vector<Argument> *args) {
+  RowSource source;
+  source.elementType = getElementTypeOrSelf(view.root.getType());
+  SmallVector<Expr> extents = shapes.of(view.root);
+  args->push_back(pointer(tensorBuffer(view.root)));
+  args->push_back(size(extents[0]));
+  args->push_back(size(extents[1]));
+  if (view.center) {
+    source.centred = true;
+    fp4::CenterOp center = view.center;
+    args->push_back(pointer(tensorBuffer(center.getMean())));
+  }
+  if (view.prologue) {
+    fp4::PrologueOp op = view.prologue;
+    source.prologue = elementRegion(op.getBody(), op.getRows(), op.getCols(), op.getFull(), op.getScalars(), args);
+  }
+  if (view.hadamard) {
+    fp4::HadamardOp hadamard = view.hadamard;
+    for (int32_t sign : hadamard.getSigns())
+      source.hadamardSigns.push_back(sign);
+  }
+  return source;
+}
+
+/// What distinguishes kernels of one kind by their source.
+std::string PlanWriter::sourceName(const View &view, const RowSource &source) {
+  std::string name = "_" + typeName(source.elementType);
+  if (view.prologue) {
+    fp4::PrologueOp prologue = view.prologue;
+    name += "_of_" + identifier(valueName(prologue.getResult()));
+  }
+  if (view.center)
+    name += "_centred";
+  if (view.hadamard) {
+    name += "_hadamard";
+    // Two transforms with the same signs share a kernel.
+    uint32_t bits = 0;
+    for (size_t i = 0; i < source.hadamardSigns.size(); ++i)
+      bits |= source.hadamardSigns[i] < 0 ? 1u << i : 0u;
+    name += llvm::utohexstr(bits, /*LowerCase=*/true);
+  }
+  return name;
+}
+
+//===----------------------------------------------------------------------===//
+// Statistics
+//===----------------------------------------------------------------------===//
+
+int PlanWriter::addPartials(const View &view) {
+  fp4::PrologueOp prologue = view.prologue;
+  auto [entry, isNew] = partials.try_emplace({view.root, prologue ? prologue.getOperation() : nullptr}, -1);
+  if (!isNew)
+    return entry->second;
+  SmallVector<Expr> extents = shapes.of(view.root);
+  Expr chunks = plan::ceilDiv(extents[0], numerics::kSumChunkRows);
+  llvm::StringRef name = valueName(prologue ? Value(prologue.getResult()) : view.root);
+  int buffer = addBuffer((name + ".partials").str(), chunks * extents[1] * 12);
+  entry->second = buffer;
+
+  std::vector<Argument> args;
+  RowSource source = rowSource(view, &args);
+  args.push_back(pointer(buffer));
+  std::string kernel = "column_partials" + sourceName(view, source);
+  if (isNewKernel(kernel))
+    buildColumnPartials(kernels, kernel, source);
+  addLaunch(("column statistics of " + name).str(), kernel,
+            {plan::ceilDiv(extents[1], kStatisticsColumns), chunks, 1}, 256, 3 * 8 * kStatisticsColumns * 4, args);
+  return buffer;
+}
+
+void PlanWriter::addMean(const View &input, fp4::CenterOp op, int residualAmax) {
+  int partialsBuffer = addPartials(input);
+  SmallVector<Expr> extents = shapes.of(op.getInput());
+  std::vector<Argument> args = {pointer(partialsBuffer), pointer(tensorBuffer(op.getMean()))};
+  bool amax = residualAmax >= 0;
+  if (amax)
+    args.push_back(pointer(residualAmax));
+  args.push_back(size(extents[0]));
+  args.push_back(size(extents[1]));
+  std::string kernel = amax ? "column_mean_amax" : "column_mean";
+  if (isNewKernel(kernel))
+    buildFinalizeColumns(kernels, kernel, /*mean=*/true, amax);
+  std::string label = ("mean " + valueName(op.getMean())).str();
+  if (amax)
+    label += (", amax of " + valueName(op.getResidual())).str();
+  addLaunch(label, kernel, {plan::ceilDiv(extents[1], kFinalizeThreads), 1, 1}, kFinalizeThreads, 0, args);
+}
+
+void PlanWriter::addColumnSum(const View &input, Value result) {
+  int partialsBuffer = addPartials(input);
+  SmallVector<Expr> extents = shapes.of(input.root);
+  std::vector<Argument> args = {pointer(partialsBuffer), pointer(tensorBuffer(result)), size(extents[0]),
+                                size(extents[1])};
+  if (isNewKernel("column_sum"))
+    buildFinalizeColumns(kernels, "column_sum", /*mean=*/false, /*amax=*/false);
+  addLaunch(("column sum " + valueName(result)).str(), "column_sum",
+            {plan::ceilDiv(extents[1], kFinalizeThreads), 1, 1}, kFinalizeThreads, 0, args);
+}
+
+int PlanWriter::addAmaxBuffer(llvm::StringRef name, Value value) {
+  int buffer = addBuffer(name, 4);
+  plan::Contents &contents = plan.buffers[buffer].contents;
+  contents.value = valueName(value).str();
+  contents.part = plan::Contents::Part::Amax;
+  plan::Launch launch;
+  launch.kind = plan::Launch::Kind::Memset;
+  launch.label = ("clear " + name).str();
+  launch.buffer = buffer;
+  launch.bytes = 4;
+  plan.launches.push_back(launch);
+  return buffer;
+}
+
+static Expr sixteenGrid(llvm::ArrayRef<Expr> extents) {
+  return plan::ceilDiv(extents[0] * plan::ceilDiv(extents[1], 16), kRowThreads);
+}
+
+void PlanWriter::addAmax(const View &view, int amax, llvm::StringRef label) {
+  std::vector<Argument> args;
+  RowSource source = rowSource(view, &args);
+  args.push_back(pointer(amax));
+  std::string kernel = "amax" + sourceName(view, source);
+  if (isNewKernel(kernel))
+    buildAmax(kernels, kernel, source);
+  addLaunch(label.str(), kernel, {sixteenGrid(shapes.of(view.root)), 1, 1}, kRowThreads, 0, args);
+}
+
+//===----------------------------------------------------------------------===//
+// Quantize, store
+//===----------------------------------------------------------------------===//
+
+void PlanWriter::addQuantize(const View &view, fp4::QuantizeOp op, int amax) {
+  auto type = cast<fp4::QuantizedType>(op.getResult().getType());
+  QuantizeConfig config;
+  config.format = kernelFormat(type.getFormat());
+  config.blockRows = static_cast<int>(type.getBlockAcross());
+  config.stochastic = op.getRounding() == fp4::Rounding::stochastic;
+  int block = formatBlockSize(config.format);
+  SmallVector<Expr> extents = shapes.of(op.getResult());
+  Expr rows = extents[1 - type.getAxis()], columns = extents[type.getAxis()];
+  std::string name = valueName(op.getResult()).str();
+
+  Expr tilesK = plan::ceilDiv(columns, 4 * block), tilesRows = plan::ceilDiv(rows, 128);
+  QuantizedBuffers &buffers = quantizedValues[op.getResult()];
+  buffers.codes = addBuffer(name + ".codes", rows * plan::ceilDiv(columns, numerics::kCodesPadK) * 32);
+  buffers.scales = addBuffer(name + ".scales", tilesRows * tilesK * 512);
+  buffers.amax = amax;
+  for (auto [buffer, part] : {std::pair(buffers.codes, plan::Contents::Part::Codes),
+                              std::pair(buffers.scales, plan::Contents::Part::Scales)}) {
+    plan::Contents &contents = plan.buffers[buffer].contents;
+    contents.value = name;
+    contents.part = part;
+    contents.format = formatName(config.format).str();
+    contents.rows = rows;
+    contents.k = columns;
+    contents.blockSize = block;
+    contents.blockRows = config.blockRows;
+  }
+
+  std::vector<Argument> args;
+  RowSource source = rowSource(view, &args);
+  args.push_back(pointer(buffers.codes));
+  args.push_back(pointer(buffers.scales));
+  if (config.format == Format::NVFP4)
+    args.push_back(pointer(amax));
+  if (config.stochastic) {
+    args.push_back(pointer(tensorBuffer(op.getSeed())));
+    args.push_back(pointer(tensorBuffer(op.getOffset())));
+  }
+  std::string kernel = ("quantize_" + formatName(config.format) + "_" + Twine(config.blockRows) + "x" + Twine(block)).str() +
+                       (config.stochastic ? "_stochastic" : "") + sourceName(view, source);
+  if (isNewKernel(kernel))
+    buildQuantize(kernels, kernel, target, source, config);
+  Expr threads = tilesRows * 128 * tilesK * 4;
+  addLaunch("quantize " + name, kernel, {plan::ceilDiv(threads, kRowThreads), 1, 1}, kRowThreads, 0, args);
+}
+
+void PlanWriter::addStore(const View &view, Value result) {
+  std::vector<Argument> args;
+  RowSource source = rowSource(view, &args);
+  args.push_back(pointer(tensorBuffer(result)));
+  Type elementType = getElementTypeOrSelf(result.getType());
+  std::string kernel = "store" + sourceName(view, source) + "_as_" + typeName(elementType);
+  if (isNewKernel(kernel))
+    buildStoreRows(kernels, kernel, source, elementType);
+  addLaunch(("store " + valueName(result)).str(), kernel, {sixteenGrid(shapes.of(view.root)), 1, 1}, kRowThreads, 0,
+            args);
+}
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+void PlanWriter::addMatvec(fp4::MatvecOp op) {
+  SmallVector<Expr> extents = shapes.of(op.getMatrix());
+  Type elementType = getElementTypeOrSelf(op.getMatrix().getType());
+  int axis = static_cast<int>(op.getAxis());
+  std::vector<Argument> args = {pointer(tensorBuffer(op.getMatrix())), pointer(tensorBuffer(op.getVector())),
+                                pointer(tensorBuffer(op.getResult())), size(extents[0]), size(extents[1])};
+  std::string kernel = "matvec_" + typeName(elementType) + "_axis" + std::to_string(axis);
+  if (isNewKernel(kernel))
+    buildMatvec(kernels, kernel, elementType, axis);
+  Expr grid = axis == 1 ? plan::ceilDiv(extents[0], kMatvecRows) : plan::ceilDiv(extents[1], kMatvecColumns);
+  addLaunch(("matvec " + valueName(op.getResult())).str(), kernel, {grid, 1, 1}, 256, axis == 1 ? 0 : 32 * 32 * 4, args);
+}
+
+/// When a tile shape is chosen. The last two are for a handful of rows, and for problems where 128x128 tiles are fewer than the
+/// streaming multiprocessors of a large GPU.
+static Expr tileCondition(const MatmulTile &tile, Expr sizeM, Expr sizeN) {
+  constexpr int kFewRows = 16, kManyTiles = 128;
+  if (tile.tileM == kFewRows)
+    return plan::lessEqual(sizeM, kFewRows);
+  if (tile.tileM < 128)
+    return 1;
+  return plan::lessEqual(kManyTiles, plan::ceilDiv(sizeM, tile.tileM) * plan::ceilDiv(sizeN, tile.tileN));
+}
+
+void PlanWriter::addMatmul(fp4::MatmulOp op, fp4::EpilogueOp epilogue) {
+  Value result = epilogue ? Value(epilogue.getResult()) : Value(op.getResult());
+  auto lhsType = op.getLhs().getType();
+  Format format = kernelFormat(lhsType.getFormat());
+  const QuantizedBuffers &lhs = quantizedValues[op.getLhs()], &rhs = quantizedValues[op.getRhs()];
+  SmallVector<Expr> extents = shapes.of(op.getResult());
+  Expr sizeM = extents[0], sizeN = extents[1], sizeK = shapes.of(op.getLhs())[lhsType.getAxis()];
+
+  std::vector<Argument> args = {pointer(lhs.codes), pointer(lhs.scales), pointer(rhs.codes), pointer(rhs.scales)};
+  if (format == Format::NVFP4) {
+    args.push_back(pointer(lhs.amax));
+    args.push_back(pointer(rhs.amax));
+  }
+  args.push_back(pointer(tensorBuffer(result)));
+  args.insert(args.end(), {size(sizeM), size(sizeN), size(sizeK)});
+  ElementRegion region;
+  std::string suffix;
+  if (epilogue) {
+    region = elementRegion(epilogue.getBody(), epilogue.getRows(), epilogue.getCols(), epilogue.getFull(),
+                           epilogue.getScalars(), &args);
+    suffix = "_to_" + identifier(valueName(result));
+  }
+
+  plan::Launch launch;
+  launch.label = ("matmul " + valueName(op.getResult())).str();
+  if (epilogue)
+    launch.label += (", epilogue " + valueName(result)).str();
+  launch.args = args;
+  for (const MatmulTile &tile : matmulTiles()) {
+    Expr blocks = plan::ceilDiv(sizeM, tile.tileM) * plan::ceilDiv(sizeN, tile.tileN);
+    plan::Variant variant;
+    variant.kernel = ("matmul_" + formatName(format) + "_" + Twine(tile.tileM) + "x" + Twine(tile.tileN) + suffix).str();
+    variant.grid = {blocks, 1, 1};
+    variant.block = {tile.numThreads(), 1, 1};
+    variant.sharedBytes = tile.sharedBytes(format);
+    variant.when = tileCondition(tile, sizeM, sizeN);
+    if (variant.when == Expr(0))
+      continue;
+    if (isNewKernel(variant.kernel))
+      buildMatmul(kernels, variant.kernel, target, format, tile, region);
+    launch.variants.push_back(variant);
+  }
+  plan.launches.push_back(launch);
+}
+
+} // namespace compiler
+} // namespace fourfold

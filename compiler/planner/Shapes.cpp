@@ -1,0 +1,148 @@
+// Which dynamic dimensions are one and the same.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "compiler/planner/Shapes.h"
+
+#include "compiler/frontend/Frontend.h"
+#include "dialect/Fp4.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using llvm::SmallVector;
+
+namespace fourfold {
+namespace compiler {
+
+/// The extents of a tensor or quantized type.
+static llvm::ArrayRef<int64_t> extentsOf(Type type) {
+  if (auto quantized = dyn_cast<fp4::QuantizedType>(type))
+    return quantized.getShape();
+  return cast<RankedTensorType>(type).getShape();
+}
+
+int Shapes::symbolFor(int64_t extent) {
+  int symbol = static_cast<int>(parent.size());
+  parent.push_back(symbol);
+  constants.push_back(ShapedType::isDynamic(extent) ? -1 : extent);
+  return symbol;
+}
+
+int Shapes::find(int symbol) const {
+  while (parent[symbol] != symbol)
+    symbol = parent[symbol] = parent[parent[symbol]];
+  return symbol;
+}
+
+void Shapes::define(Value value) {
+  SmallVector<int> list;
+  for (int64_t extent : extentsOf(value.getType()))
+    list.push_back(symbolFor(extent));
+  symbols[value] = list;
+}
+
+LogicalResult Shapes::unify(Operation *op, Value lhs, unsigned lhsDim, Value rhs, unsigned rhsDim) {
+  int a = find(symbols[lhs][lhsDim]), b = find(symbols[rhs][rhsDim]);
+  if (a == b)
+    return success();
+  if (constants[a] >= 0 && constants[b] >= 0 && constants[a] != constants[b])
+    return op->emitOpError() << "needs dimension " << lhsDim << " of '" << valueName(lhs) << "' (" << constants[a]
+                             << ") to equal dimension " << rhsDim << " of '" << valueName(rhs) << "' (" << constants[b]
+                             << ")";
+  // The older symbol represents both, so that dimensions keep the order of the arguments.
+  if (b < a)
+    std::swap(a, b);
+  parent[b] = a;
+  constants[a] = std::max(constants[a], constants[b]);
+  return success();
+}
+
+LogicalResult Shapes::visit(Operation *op) {
+  for (Value result : op->getResults())
+    define(result);
+  auto same = [&](Value lhs, Value rhs) {
+    for (unsigned dim = 0; dim < extentsOf(lhs.getType()).size(); ++dim)
+      if (failed(unify(op, lhs, dim, rhs, dim)))
+        return failure();
+    return success();
+  };
+  auto elementWise = [&](Value source, Value result, ValueRange rows, ValueRange cols, ValueRange full) {
+    if (failed(same(source, result)))
+      return failure();
+    for (Value row : rows)
+      if (failed(unify(op, row, 0, source, 1)))
+        return failure();
+    for (Value column : cols)
+      if (failed(unify(op, column, 0, source, 0)))
+        return failure();
+    for (Value other : full)
+      if (failed(same(other, source)))
+        return failure();
+    return success();
+  };
+  return llvm::TypeSwitch<Operation *, LogicalResult>(op)
+      .Case<fp4::PrologueOp, fp4::EpilogueOp>([&](auto op) {
+        return elementWise(op.getInput(), op.getResult(), op.getRows(), op.getCols(), op.getFull());
+      })
+      .Case([&](fp4::CenterOp op) {
+        if (failed(same(op.getInput(), op.getResidual())) || failed(unify(op, op.getMean(), 0, op.getInput(), 1)))
+          return failure();
+        return op.getMask() ? unify(op, op.getMask(), 0, op.getInput(), 0) : success();
+      })
+      .Case([&](fp4::HadamardOp op) { return same(op.getInput(), op.getResult()); })
+      .Case([&](fp4::QuantizeOp op) { return same(op.getInput(), op.getResult()); })
+      .Case([&](fp4::DequantizeOp op) { return same(op.getInput(), op.getResult()); })
+      .Case([&](fp4::MatmulOp op) {
+        unsigned axisA = op.getLhs().getType().getAxis(), axisB = op.getRhs().getType().getAxis();
+        if (failed(unify(op, op.getLhs(), axisA, op.getRhs(), axisB)) ||
+            failed(unify(op, op.getResult(), 0, op.getLhs(), 1 - axisA)))
+          return failure();
+        return unify(op, op.getResult(), 1, op.getRhs(), 1 - axisB);
+      })
+      .Case([&](fp4::MatvecOp op) {
+        unsigned axis = op.getAxis();
+        if (failed(unify(op, op.getVector(), 0, op.getMatrix(), axis)))
+          return failure();
+        return unify(op, op.getResult(), 0, op.getMatrix(), 1 - axis);
+      })
+      .Case([&](fp4::ColumnSumOp op) {
+        if (failed(unify(op, op.getResult(), 0, op.getInput(), 1)))
+          return failure();
+        return op.getMask() ? unify(op, op.getMask(), 0, op.getInput(), 0) : success();
+      })
+      // Scales stay inside kernels; constants and the return define nothing new.
+      .Default([](Operation *) { return success(); });
+}
+
+LogicalResult Shapes::analyze(func::FuncOp func) {
+  for (Value argument : func.getArguments())
+    define(argument);
+  for (Operation &op : func.front())
+    if (failed(visit(&op)))
+      return failure();
+
+  expressions.resize(parent.size());
+  std::vector<bool> numbered(parent.size(), false);
+  for (Value argument : func.getArguments())
+    for (auto [dim, symbol] : llvm::enumerate(symbols[argument])) {
+      int root = find(symbol);
+      if (numbered[root] || constants[root] >= 0)
+        continue;
+      numbered[root] = true;
+      expressions[root] = plan::Expr::dim(static_cast<int>(dims.size()));
+      dims.push_back({(valueName(argument) + " dimension " + llvm::Twine(dim)).str()});
+    }
+  return success();
+}
+
+SmallVector<plan::Expr> Shapes::of(Value value) const {
+  SmallVector<plan::Expr> sizes;
+  for (int symbol : symbols.lookup(value)) {
+    int root = find(symbol);
+    sizes.push_back(constants[root] >= 0 ? plan::Expr(constants[root]) : expressions[root]);
+  }
+  return sizes;
+}
+
+} // namespace compiler
+} // namespace fourfold

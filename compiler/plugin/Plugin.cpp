@@ -1,0 +1,146 @@
+// libfourfold_jit.so: the compiler behind the C interface of plan/CompilerPlugin.h.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "compiler/codegen/Ptx.h"
+#include "compiler/evaluate/Evaluate.h"
+#include "compiler/frontend/Frontend.h"
+#include "compiler/planner/Planner.h"
+#include "plan/CompilerPlugin.h"
+
+#include "mlir/IR/MLIRContext.h"
+
+#include "llvm/Config/llvm-config.h"
+
+using namespace mlir;
+
+namespace fourfold {
+namespace compiler {
+
+namespace {
+
+/// Collects diagnostics of one call and hands them to the sink.
+class Reporter {
+public:
+  Reporter(FourfoldSink sink, void *user) : sink(sink), user(user) {}
+
+  void send(const char *name, llvm::StringRef text) const { sink(user, name, text.data(), text.size()); }
+  int32_t fail(llvm::StringRef text) const {
+    send("error", text);
+    return 1;
+  }
+
+private:
+  FourfoldSink sink;
+  void *user;
+};
+
+std::string asString(const char *text) { return text ? text : ""; }
+
+/// What every call starts with: a context, the parsed spec, its region math made exact.
+struct Session {
+  std::unique_ptr<MLIRContext> context;
+  std::unique_ptr<DiagnosticCollector> diagnostics;
+  ParsedSpec spec;
+
+  bool open(llvm::StringRef text, llvm::StringRef fileName, llvm::StringRef function, const Reporter &reporter) {
+    DialectRegistry registry;
+    registerSpecDialects(registry);
+    registerKernelDialects(registry);
+    // One spec is small: threads would cost more to start than they save.
+    context = std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
+    diagnostics = std::make_unique<DiagnosticCollector>(*context);
+    FailureOr<ParsedSpec> parsed = parseSpec(text, fileName, *context, function);
+    if (failed(parsed) || failed(expandMath(parsed->function))) {
+      reportErrors(reporter, "the spec cannot be read");
+      return false;
+    }
+    spec = std::move(*parsed);
+    return true;
+  }
+
+  void reportErrors(const Reporter &reporter, llvm::StringRef fallback) const {
+    std::string text = diagnostics->str();
+    reporter.send("error", text.empty() ? fallback : llvm::StringRef(text));
+  }
+};
+
+int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *user) {
+  Reporter reporter(sink, user);
+  if (!request || request->structSize < sizeof(FourfoldCompileRequest) || !request->text || !request->target)
+    return reporter.fail("compile request is incomplete: expects text, target and the size of the struct");
+  llvm::StringRef emit = request->emit ? request->emit : "ptx";
+  if (emit != "ptx" && emit != "plan" && emit != "kernels" && emit != "llvm")
+    return reporter.fail(("unknown output '" + emit + "'; expects plan, kernels, llvm or ptx").str());
+  std::string why;
+  const Target *target = findTarget(request->target, &why);
+  if (!target)
+    return reporter.fail(why);
+
+  Session session;
+  if (!session.open({request->text, request->textSize}, asString(request->fileName), asString(request->function), reporter))
+    return 1;
+  FailureOr<PlannedSpec> planned = planSpec(session.spec.function, *target);
+  if (failed(planned)) {
+    session.reportErrors(reporter, "the spec cannot be planned");
+    return 1;
+  }
+  if (emit == "plan") {
+    reporter.send("plan", planned->plan.str());
+    return 0;
+  }
+  if (emit == "kernels") {
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    planned->kernels->print(stream);
+    stream << "\n";
+    reporter.send("kernels", text);
+    return 0;
+  }
+  FailureOr<std::string> code = failure();
+  if (succeeded(lowerToLLVMDialect(*planned->kernels)))
+    code = translateModule(*planned->kernels, *target, emit == "ptx");
+  if (failed(code)) {
+    session.reportErrors(reporter, "the kernels cannot be lowered");
+    return 1;
+  }
+  if (emit == "ptx")
+    reporter.send("manifest", planned->plan.toJson());
+  reporter.send(emit == "ptx" ? "ptx" : "llvm", *code);
+  return 0;
+}
+
+int32_t evaluateSpec(const FourfoldEvaluateRequest *request, FourfoldTensorSink tensors, FourfoldSink sink, void *user) {
+  Reporter reporter(sink, user);
+  if (!request || request->structSize < sizeof(FourfoldEvaluateRequest) || !request->text)
+    return reporter.fail("evaluate request is incomplete: expects text and the size of the struct");
+  Session session;
+  if (!session.open({request->text, request->textSize}, asString(request->fileName), asString(request->function), reporter))
+    return 1;
+  auto emit = [&](const char *part, const FourfoldHostTensor &tensor, const float *bound) {
+    tensors(user, part, &tensor, bound);
+  };
+  if (failed(evaluate(session.spec.function, {request->inputs, request->numInputs}, request->intermediates != 0, emit))) {
+    session.reportErrors(reporter, "the spec cannot be evaluated");
+    return 1;
+  }
+  return 0;
+}
+
+int32_t listTargets(FourfoldSink sink, void *user) {
+  Reporter reporter(sink, user);
+  for (const TargetStatus &status : targetStatuses())
+    reporter.send("target", (status.name + "\t" + (status.supported ? "yes" : "no") + "\t" + status.reason).str());
+  return 0;
+}
+
+} // namespace
+
+} // namespace compiler
+} // namespace fourfold
+
+extern "C" __attribute__((visibility("default"))) const FourfoldCompilerApi *fourfoldCompilerApi(void) {
+  static const FourfoldCompilerApi api = {FOURFOLD_COMPILER_ABI, "fourfold 0.1.0, LLVM " LLVM_VERSION_STRING,
+                                          fourfold::compiler::compile, fourfold::compiler::evaluateSpec,
+                                          fourfold::compiler::listTargets};
+  return &api;
+}
