@@ -45,6 +45,7 @@ void registerKernelDialects(DialectRegistry &registry) {
 
 LogicalResult lowerToLLVMDialect(gpu::GPUModuleOp module) {
   MLIRContext *context = module.getContext();
+  context->loadDialect<cf::ControlFlowDialect>();
   {
     RewritePatternSet patterns(context);
     populateSCFToControlFlowConversionPatterns(patterns);
