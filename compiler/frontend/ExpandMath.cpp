@@ -1,8 +1,7 @@
-// Math functions as fixed sequences of exact operations.
+// Making region math exact: every op left has bits that IEEE 754 or integer arithmetic defines.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "compiler/frontend/Frontend.h"
-
 #include "dialect/Fp4.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -11,45 +10,127 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
-#include "llvm/ADT/StringSet.h"
-
 using namespace mlir;
 
 namespace fourfold {
 namespace compiler {
 
-/// Functions that IEEE 754 defines to the bit, and that every target has.
-static bool isExact(llvm::StringRef name) {
-  static const llvm::StringSet<> exact = {"math.absf",      "math.absi", "math.ceil", "math.copysign", "math.floor",
-                                          "math.fma",       "math.sqrt", "math.trunc", "math.roundeven"};
-  return exact.contains(name);
+/// f32, bf16, f16, and integers that registers hold.
+static bool isExactType(Type type) {
+  if (auto integer = dyn_cast<IntegerType>(type))
+    return integer.isSignless() && (integer.getWidth() == 1 || integer.getWidth() == 8 || integer.getWidth() == 16 ||
+                                    integer.getWidth() == 32 || integer.getWidth() == 64);
+  return type.isF32() || type.isBF16() || type.isF16();
 }
 
-LogicalResult expandMath(func::FuncOp function) {
-  bool needed = false;
-  function.walk([&](Operation *op) {
-    needed |= isa<math::MathDialect>(op->getDialect()) && !isExact(op->getName().getStringRef());
-  });
-  if (!needed)
-    return success();
+bool isExactRegionOp(Operation *op) {
+  if (!llvm::all_of(op->getOperandTypes(), isExactType) || !llvm::all_of(op->getResultTypes(), isExactType))
+    return false;
+  // A rounding mode other than nearest even is not what kernels emit.
+  if (auto truncate = dyn_cast<arith::TruncFOp>(op))
+    if (truncate.getRoundingmode() && *truncate.getRoundingmode() != arith::RoundingMode::to_nearest_even)
+      return false;
+  if (isa<math::FmaOp>(op))
+    return op->getResult(0).getType().isF32(); // in 16 bits it would be rounded twice
+  return isa<arith::ConstantOp, arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::DivFOp, arith::NegFOp,
+             arith::MaximumFOp, arith::MinimumFOp, arith::MaxNumFOp, arith::MinNumFOp, arith::CmpFOp, arith::SelectOp,
+             arith::ExtFOp, arith::TruncFOp, arith::SIToFPOp, arith::UIToFPOp, arith::FPToSIOp, arith::FPToUIOp,
+             arith::BitcastOp, arith::AddIOp, arith::SubIOp, arith::MulIOp, arith::AndIOp, arith::OrIOp, arith::XOrIOp,
+             arith::ShLIOp, arith::ShRSIOp, arith::ShRUIOp, arith::MaxSIOp, arith::MaxUIOp, arith::MinSIOp,
+             arith::MinUIOp, arith::ExtSIOp, arith::ExtUIOp, arith::TruncIOp, arith::CmpIOp, math::AbsFOp, math::SqrtOp,
+             math::FloorOp, math::CeilOp, math::TruncOp, math::RoundEvenOp, math::CopySignOp>(op);
+}
 
-  // The rewrites of scalars pass through vector ops on some paths.
-  function.getContext()->getOrLoadDialect<vector::VectorDialect>();
-  RewritePatternSet patterns(function.getContext());
-  math::populateExpansionPatterns(patterns, {"rsqrt", "sinh", "cosh", "tan", "asinh", "acosh", "atanh", "powf", "fpowi",
-                                             "exp2", "round", "clampf"});
-  auto viaPolynomial = [](llvm::StringRef name) { return !isExact(name); };
-  populateMathF32ExpansionPatterns(patterns, viaPolynomial);
-  populateMathPolynomialApproximationPatterns(patterns, viaPolynomial);
-  if (failed(applyPatternsGreedily(function, std::move(patterns))))
-    return function.emitError("cannot rewrite the math functions of its regions");
+/// Functions that MLIR approximates by polynomials in f32.
+static bool isApproximated(llvm::StringRef name) {
+  static const llvm::StringRef names[] = {"acos", "asin", "atan", "atan2", "cbrt", "cos",  "erf",
+                                          "erfc", "exp",  "expm1", "log", "log1p", "log2", "sin", "tanh"};
+  name.consume_front("math.");
+  return llvm::is_contained(names, name);
+}
+
+/// Functions that MLIR writes in terms of those.
+static bool isExpanded(llvm::StringRef name) {
+  static const llvm::StringRef names[] = {"acosh", "asinh", "atanh", "clampf", "cosh", "exp2",  "fpowi", "ipowi",
+                                          "powf",  "round", "rsqrt", "sinh",   "tan"};
+  name.consume_front("math.");
+  return llvm::is_contained(names, name);
+}
+
+namespace {
+
+/// 16-bit operands of functions go through f32: approximations are written for it.
+struct WidenFunction : RewritePattern {
+  explicit WidenFunction(MLIRContext *context) : RewritePattern(MatchAnyOpTypeTag(), /*benefit=*/10, context) {}
+
+  LogicalResult matchAndRewrite(Operation *op, PatternRewriter &rewriter) const override {
+    llvm::StringRef name = op->getName().getStringRef();
+    bool isFunction = isApproximated(name) || isExpanded(name) || name == "math.log10";
+    if (!isFunction || op->getNumResults() != 1 || !isa<BFloat16Type, Float16Type>(op->getResult(0).getType()))
+      return rewriter.notifyMatchFailure(op, "not a function of 16-bit floats");
+    Type narrow = op->getResult(0).getType(), f32 = rewriter.getF32Type();
+    OperationState state(op->getLoc(), op->getName());
+    for (Value operand : op->getOperands())
+      state.operands.push_back(operand.getType() == narrow ? arith::ExtFOp::create(rewriter, op->getLoc(), f32, operand)
+                                                           : operand);
+    state.addTypes(f32);
+    Operation *wide = rewriter.create(state);
+    rewriter.replaceOpWithNewOp<arith::TruncFOp>(op, narrow, wide->getResult(0));
+    return success();
+  }
+};
+
+/// log10(x) = log2(x) * log10(2): one rounding more than log2.
+struct ExpandLog10 : OpRewritePattern<math::Log10Op> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(math::Log10Op op, PatternRewriter &rewriter) const override {
+    if (!op.getType().isF32())
+      return rewriter.notifyMatchFailure(op, "not f32");
+    Value log2 = math::Log2Op::create(rewriter, op.getLoc(), op.getOperand());
+    Value factor = arith::ConstantOp::create(rewriter, op.getLoc(), rewriter.getF32FloatAttr(0.30102999566398119521f));
+    rewriter.replaceOpWithNewOp<arith::MulFOp>(op, log2, factor);
+    return success();
+  }
+};
+
+} // namespace
+
+LogicalResult expandMath(func::FuncOp function) {
+  MLIRContext *context = function.getContext();
+  // The approximations look for vector types and create constants of them.
+  context->loadDialect<arith::ArithDialect, math::MathDialect, vector::VectorDialect>();
+  auto isInRegion = [](Operation *op) { return isa<fp4::PrologueOp, fp4::EpilogueOp>(op->getParentOp()); };
+
+  llvm::SmallVector<Operation *> ops;
+  function.walk([&](Operation *op) {
+    if (!isInRegion(op))
+      return;
+    if (auto fast = dyn_cast<arith::ArithFastMathInterface>(op))
+      op->setAttr(fast.getFastMathAttrName(), arith::FastMathFlagsAttr::get(context, arith::FastMathFlags::none));
+    ops.push_back(op);
+  });
+
+  RewritePatternSet patterns(context);
+  patterns.add<WidenFunction, ExpandLog10>(context);
+  math::populateExpansionPatterns(patterns, {"acosh", "asinh", "atanh", "clampf", "cosh", "exp2", "fpowi", "ipowi", "powf",
+                                             "round", "rsqrt", "sinh", "tan"});
+  populateMathPolynomialApproximationPatterns(patterns, isApproximated);
+  // Folding would evaluate functions of constants with the host's libm, whose bits differ between machines.
+  GreedyRewriteConfig config;
+  config.enableFolding(false).enableConstantCSE(false).setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
+  if (failed(applyPatternsGreedily(function, std::move(patterns), config)))
+    return function.emitOpError("has region math that does not settle into exact ops");
 
   LogicalResult result = success();
   function.walk([&](Operation *op) {
-    if (!isa<math::MathDialect>(op->getDialect()) || isExact(op->getName().getStringRef()))
+    if (!isInRegion(op) || isa<fp4::YieldOp>(op) || isExactRegionOp(op))
       return;
-    result = op->emitError() << "'" << op->getName()
-                             << "' has no rewrite into exact operations, so targets would disagree about its bits";
+    InFlightDiagnostic error = op->emitOpError() << "has no exact definition on these types:";
+    for (Type type : op->getOperandTypes())
+      error << " " << type;
+    error << "; regions take IEEE arithmetic, comparisons, integer bit operations and the functions that expand to them";
+    result = failure();
   });
   return result;
 }

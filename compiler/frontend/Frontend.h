@@ -1,4 +1,4 @@
-// Reading specs: parsing, naming values, making region math exact, collecting diagnostics.
+// Reading specs: text or bytecode to a verified function whose values have names.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #ifndef FOURFOLD_COMPILER_FRONTEND_FRONTEND_H
@@ -7,47 +7,60 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/DialectRegistry.h"
 #include "mlir/IR/OwningOpRef.h"
 
 #include <string>
+#include <vector>
 
 namespace fourfold {
 namespace compiler {
 
-/// A parsed and verified spec.
+/// Registers exactly what a spec may be written in: fp4, func, arith, math, tensor.
+void registerSpecDialects(mlir::DialectRegistry &registry);
+
+/// While alive, turns every diagnostic of a context into text instead of printing it.
+class DiagnosticCollector {
+public:
+  explicit DiagnosticCollector(mlir::MLIRContext &context);
+
+  /// One string a diagnostic, its notes on lines of their own: `file:line:column: error: text`.
+  const std::vector<std::string> &messages() const { return collected; }
+  /// All messages, a newline between two.
+  std::string str() const;
+
+private:
+  std::vector<std::string> collected;
+  mlir::ScopedDiagnosticHandler handler;
+};
+
+/// A spec ready to plan or evaluate; the module owns the function.
 struct ParsedSpec {
   mlir::OwningOpRef<mlir::ModuleOp> module;
   mlir::func::FuncOp function;
 };
 
-/// Registers the dialects that specs may use: fp4, func, arith, math.
-void registerSpecDialects(mlir::DialectRegistry &registry);
-
-/// Collects a context's errors as text, one `file:line:column: error: text` a line with notes after it. While it lives, nothing is
-/// printed.
-class DiagnosticCollector {
-public:
-  explicit DiagnosticCollector(mlir::MLIRContext &context);
-  /// What was collected so far, lines ended except for the last.
-  const std::string &str() const { return text; }
-
-private:
-  std::string text;
-  mlir::ScopedDiagnosticHandler handler;
-};
-
-/// Parses MLIR text or bytecode and finds the function: the one named, or the only one. Every value gets a name: its `fp4.name`, else
-/// its name in the source text (`%mu`), else `argN` and `opN`; names of one function are unique. Emits diagnostics on failure.
+/// Parses and verifies `text` (MLIR text or bytecode), picks `function` (empty: the only one of the module), checks that it is a
+/// spec (one block, a body, a return) and names its values. Failures are diagnostics of the context.
 mlir::FailureOr<ParsedSpec> parseSpec(llvm::StringRef text, llvm::StringRef fileName, mlir::MLIRContext &context,
-                                      llvm::StringRef functionName = "");
+                                      llvm::StringRef function);
 
-/// The name of a value of a parsed spec.
+/// The name of an argument or of an op's result in a spec that `parseSpec` made; "" for values inside regions.
+///
+/// In order: an argument's `fp4.name`; the `fp4.name` of the function result that the value is returned as; `fp4.names` of its op;
+/// the SSA name in the source text; `arg0`, `center.0`. Names are unique: a later value that would repeat one gets `_1`, `_2`, ...
 llvm::StringRef valueName(mlir::Value value);
 
-/// Rewrites math functions in fp4 regions that IEEE 754 does not define (exp, tanh, erf, ...) into arith and math.fma, so that the
-/// evaluator and every kernel compute the same bits. What stays: absf, ceil, copysign, floor, fma, roundeven, sqrt, trunc. Emits a
-/// diagnostic naming the op where there is no rewrite.
+/// The name under which function result `index` is handed out: its `fp4.name`, else the name of the value, else `result0`.
+std::string resultName(mlir::func::FuncOp function, unsigned index);
+
+/// Rewrites `math` functions inside fp4 regions to arith, math.fma and the other ops that IEEE 754 defines, so that the evaluator and
+/// every kernel compute the same bits, and drops fast-math flags, which would permit others. Fails with a diagnostic that names the op
+/// where no such rewriting exists.
 mlir::LogicalResult expandMath(mlir::func::FuncOp function);
+
+/// True for the arith and math ops whose every bit is defined: what `expandMath` leaves and the evaluator computes.
+bool isExactRegionOp(mlir::Operation *op);
 
 } // namespace compiler
 } // namespace fourfold
