@@ -265,9 +265,9 @@ LogicalResult Planner::visit(Operation *op) {
       .Case([&](func::ReturnOp op) {
         if (failed(materializeAll(op, op.getOperands())))
           return failure();
-        for (Value value : op.getOperands()) {
+        for (auto [index, value] : llvm::enumerate(op.getOperands())) {
           plan::TensorInfo info;
-          info.name = valueName(value).str();
+          info.name = resultName(func, index);
           info.buffer = writer.tensorBuffer(value);
           info.type = plan.buffers[info.buffer].contents.type;
           info.shape = plan.buffers[info.buffer].contents.shape;
