@@ -23,4 +23,6 @@ endfunction()
 function(fourfold_use_mlir target)
   target_include_directories(${target} SYSTEM PRIVATE ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS})
   target_compile_options(${target} PRIVATE -fno-rtti -fno-exceptions)
+  # MLIR compares addresses of inline statics (TypeID): they must be one object across shared libraries.
+  set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET default VISIBILITY_INLINES_HIDDEN OFF)
 endfunction()
