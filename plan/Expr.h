@@ -45,6 +45,9 @@ public:
 
 private:
   struct Node;
+  struct Empty {};
+  explicit Expr(Empty) {}
+
   std::shared_ptr<const Node> node;
 };
 

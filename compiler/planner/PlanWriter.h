@@ -15,6 +15,8 @@
 namespace fourfold {
 namespace compiler {
 
+namespace fp4 = mlir::fp4;
+
 /// The buffers of a quantized value; amax is -1 for formats without a tensor scale.
 struct QuantizedBuffers {
   int codes = -1, scales = -1, amax = -1;

@@ -6,6 +6,9 @@
 #include "compiler/frontend/Frontend.h"
 #include "compiler/planner/PlanWriter.h"
 
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -262,9 +265,9 @@ LogicalResult Planner::visit(Operation *op) {
       .Case([&](func::ReturnOp op) {
         if (failed(materializeAll(op, op.getOperands())))
           return failure();
-        for (Value value : op.getOperands()) {
+        for (auto [index, value] : llvm::enumerate(op.getOperands())) {
           plan::TensorInfo info;
-          info.name = valueName(value).str();
+          info.name = resultName(func, index);
           info.buffer = writer.tensorBuffer(value);
           info.type = plan.buffers[info.buffer].contents.type;
           info.shape = plan.buffers[info.buffer].contents.shape;
@@ -296,6 +299,10 @@ FailureOr<PlannedSpec> planSpec(func::FuncOp func, const Target &target) {
   result.plan.spec = func.getName().str();
   result.plan.target = target.name().str();
   result.plan.ptxVersion = target.ptxVersion().str();
+  // Specs load only what they mention; kernels are built from these.
+  func.getContext()
+      ->loadDialect<arith::ArithDialect, gpu::GPUDialect, LLVM::LLVMDialect, math::MathDialect, NVVM::NVVMDialect,
+                    scf::SCFDialect>();
   OpBuilder builder(func.getContext());
   result.kernels = gpu::GPUModuleOp::create(builder, func.getLoc(), "kernels");
   if (failed(Planner(func, target, result.plan, *result.kernels).run()))
