@@ -26,3 +26,9 @@ function(fourfold_use_mlir target)
   # MLIR compares addresses of inline statics (TypeID): they must be one object across shared libraries.
   set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET default VISIBILITY_INLINES_HIDDEN OFF)
 endfunction()
+
+# fourfold_shares_mlir(<target>): for what may be linked with libMLIR.so. MLIR's implicit type ids are inline variables; hidden ones
+# would differ from those of the shared library ("block with no terminator" is the symptom).
+function(fourfold_shares_mlir target)
+  set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET default VISIBILITY_INLINES_HIDDEN OFF)
+endfunction()
