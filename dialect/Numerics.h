@@ -361,6 +361,29 @@ template <typename LoadFn> float columnSum(int64_t rows, LoadFn load) {
   return total;
 }
 
+//===----------------------------------------------------------------------===//
+// Fixed-order dot products
+//===----------------------------------------------------------------------===//
+
+/// A dot product has 32 partial sums, one a lane of a warp; a lane takes eight consecutive elements at a time, one 16-byte load of
+/// bf16.
+inline constexpr int64_t kDotLanes = 32;
+inline constexpr int64_t kDotGroup = 8;
+
+/// sum of lhs(j) * rhs(j) for j in [0, count), the order that `fp4.matvec` promises: element j belongs to lane (j / 8) % 32; each lane
+/// takes its elements in increasing order by fused multiply-add from +0; lanes are combined by butterflies of stride 16, 8, 4, 2, 1.
+template <typename LhsFn, typename RhsFn> float dotProduct(int64_t count, LhsFn lhs, RhsFn rhs) {
+  std::array<float, kDotLanes> lanes = {};
+  for (int64_t j = 0; j < count; ++j) {
+    float &lane = lanes[static_cast<size_t>((j / kDotGroup) % kDotLanes)];
+    lane = std::fma(lhs(j), rhs(j), lane);
+  }
+  for (size_t stride = kDotLanes / 2; stride >= 1; stride /= 2)
+    for (size_t lane = 0; lane < stride; ++lane)
+      lanes[lane] += lanes[lane + stride];
+  return lanes[0];
+}
+
 } // namespace numerics
 } // namespace fourfold
 

@@ -32,6 +32,11 @@ bool isExactRegionOp(Operation *op) {
       return false;
   if (isa<math::FmaOp>(op))
     return op->getResult(0).getType().isF32(); // in 16 bits it would be rounded twice
+  // Other widths saturate differently on different targets; a second rounding to 16 bits is not what kernels emit.
+  if (isa<arith::FPToSIOp, arith::FPToUIOp>(op) && !op->getResult(0).getType().isInteger(32))
+    return false;
+  if (isa<arith::SIToFPOp, arith::UIToFPOp>(op) && !op->getResult(0).getType().isF32())
+    return false;
   return isa<arith::ConstantOp, arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::DivFOp, arith::NegFOp,
              arith::MaximumFOp, arith::MinimumFOp, arith::MaxNumFOp, arith::MinNumFOp, arith::CmpFOp, arith::SelectOp,
              arith::ExtFOp, arith::TruncFOp, arith::SIToFPOp, arith::UIToFPOp, arith::FPToSIOp, arith::FPToUIOp,
