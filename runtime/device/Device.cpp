@@ -3,9 +3,7 @@
 
 #include "runtime/device/CudaDriver.h"
 #include "runtime/device/DeviceImpl.h"
-#ifdef FOURFOLD_HAVE_EMULATOR
 #include "runtime/emulator/Emulator.h"
-#endif
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -100,20 +98,15 @@ static int countCudaDevices(std::string *whyNot) {
 
 static std::vector<std::string> emulatedTargets() {
   std::vector<std::string> targets;
-#ifdef FOURFOLD_HAVE_EMULATOR
   for (const char *target : {"sm_120a", "sm_121a", "sm_100a", "sm_103a", "sm_90a", "sm_80"})
     if (emulator::deviceOrdinal(target) >= 0)
       targets.push_back(target);
-#endif
   return targets;
 }
 
 static Status openEmulated(const std::string &name, const std::string &target, Device *device) {
-#ifdef FOURFOLD_HAVE_EMULATOR
   if (int ordinal = emulator::deviceOrdinal(target); ordinal >= 0)
     return openDevice(emulator::driver(), ordinal, name, target, emulator::lastFinding, device);
-#endif
-  (void)device;
   return {StatusCode::NotFound, fmt::format("device '{}' does not exist: no emulated device '{}', there are {}", name,
                                             target, fmt::join(emulatedTargets(), ", "))};
 }
