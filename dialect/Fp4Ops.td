@@ -178,7 +178,7 @@ def Fp4_QuantizeOp : Fp4_Op<"quantize", [Pure, AttrSizedOperandSegments]> {
                        Optional<Fp4_Seed>:$offset, DefaultValuedAttr<Fp4_RoundingAttr, "Rounding::nearest">:$rounding);
   let results = (outs Fp4_QuantizedType:$result);
   let assemblyFormat = [{
-    $input `scales` `(` $scales `:` type($scales) `)` (`amax` `(` $amax^ `)`)? ($rounding^)?
+    $input `scales` `(` $scales `:` type($scales) `)` (`amax` `(` $amax^ `)`)? custom<Rounding>($rounding)
     (`seed` `(` $seed^ `)`)? (`offset` `(` $offset^ `)`)? attr-dict `:` type($input) `->` type($result)
   }];
   let hasVerifier = 1;
