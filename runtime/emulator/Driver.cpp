@@ -30,7 +30,8 @@ State::State() {
 }
 
 State &state() {
-  static State instance;
+  // Never destroyed: devices that live in static objects of the program are released after our own would have been.
+  static State &instance = *new State;
   return instance;
 }
 
