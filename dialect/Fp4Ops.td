@@ -322,7 +322,7 @@ def Fp4_YieldOp : Fp4_Op<"yield", [Pure, Terminator, ReturnLike, ParentOneOf<["P
     %h = fp4.prologue %x {
     ^bb0(%a: f32):
       fp4.yield %a : f32
-    } : tensor<?x384xf32> -> tensor<?x384xf32>
+    } : tensor<?x384xbf16> -> tensor<?x384xf32>
     ```
   }];
   let arguments = (ins AnyTypeOf<[F32, BF16, F16]>:$value);
