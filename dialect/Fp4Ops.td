@@ -34,6 +34,8 @@ class Fp4_ElementOp<string mnemonic> : Fp4_Op<mnemonic, [Pure, AttrSizedOperandS
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
   let hasRegionVerifier = 1;
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
 }
 
 def Fp4_PrologueOp : Fp4_ElementOp<"prologue"> {
@@ -118,7 +120,6 @@ def Fp4_HadamardOp : Fp4_Op<"hadamard", [Pure]> {
     $input `axis` `=` $axis (`signs` `=` $signs^)? attr-dict `:` type($input) `->` type($result)
   }];
   let hasVerifier = 1;
-  let hasCanonicalizer = 0;
 }
 
 def Fp4_BlockScaleOp : Fp4_Op<"block_scale", [Pure]> {
