@@ -1,0 +1,42 @@
+# Fourfold: two commands do everything. `make demo` runs the main job, `make check` passes the tests; both set up what is missing.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+BUILD ?= build
+# A compile job of MLIR code takes up to 1.5 GB: as many as cores and memory allow.
+JOBS ?= $(shell tools/build-jobs)
+
+.PHONY: help setup build demo check check-fast bench format generated clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup:
+	@tools/install-deps
+
+build: setup ## build everything into build/
+	@test -f $(BUILD)/build.ninja || cmake -S . -B $(BUILD) -G Ninja > $(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
+	@rm -f $(BUILD).log
+	@ninja -C $(BUILD) -j$(JOBS)
+
+demo: build ## run the main job: both forward recipes on captured activations
+	@tools/demo --build $(BUILD)
+
+check: build ## build and pass all tests
+	@tools/check-style
+	@tools/run-tests $(BUILD)
+
+check-fast: build ## the tests that take about a minute together
+	@tools/check-style
+	@tools/run-tests $(BUILD) -LE slow
+
+bench: build ## benchmarks, one line a measurement
+	@$(BUILD)/bin/fourfold-bench
+
+generated: build ## write generated/ anew with the compiler
+	@tools/generate --build $(BUILD)
+
+format: ## format the sources
+	@git ls-files '*.cpp' '*.h' | xargs clang-format -i
+
+clean: ## remove build/
+	@rm -rf $(BUILD)

@@ -1,0 +1,225 @@
+// Loads plans on a device and launches them on memory of the caller.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "runtime/core/ExecutableImpl.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace fourfold {
+
+using namespace device;
+
+//===----------------------------------------------------------------------===//
+// Loading
+//===----------------------------------------------------------------------===//
+
+Executable::Impl::~Impl() {
+  if (!module)
+    return;
+  CurrentContext current(deviceImpl());
+  deviceImpl().driver->moduleUnload(module);
+}
+
+/// "sm_120a" -> 120 and whether kernels run on that architecture only. Returns false for anything else.
+static bool parseTarget(const std::string &target, int *number, bool *specific) {
+  if (target.rfind("sm_", 0) != 0)
+    return false;
+  std::string digits = target.substr(3);
+  *specific = !digits.empty() && (digits.back() == 'a' || digits.back() == 'f');
+  if (*specific)
+    digits.pop_back();
+  if (digits.empty() || digits.size() > 4 || digits.find_first_not_of("0123456789") != std::string::npos)
+    return false;
+  *number = std::stoi(digits);
+  return true;
+}
+
+static Status checkTarget(const plan::Plan &plan, const Device &device) {
+  int wanted, found;
+  bool wantedSpecific, foundSpecific;
+  if (!parseTarget(plan.target, &wanted, &wantedSpecific))
+    return {StatusCode::InvalidArgument, fmt::format("the manifest's target '{}' is not of the form sm_NNN", plan.target)};
+  bool fits = parseTarget(device.target(), &found, &foundSpecific) &&
+              (wantedSpecific ? plan.target == device.target() : wanted <= found);
+  if (fits)
+    return {};
+  return {StatusCode::Unsupported, fmt::format("'{}' was compiled for {}, but device '{}' runs {}: compile for {}", plan.spec,
+                                               plan.target, device.name(), device.target(), device.target())};
+}
+
+Status Executable::Impl::loadModule(const std::string &ptx) {
+  std::array<char, 16384> errorLog{}, infoLog{};
+  int options[] = {kJitErrorLogBuffer, kJitErrorLogBufferSize, kJitInfoLogBuffer, kJitInfoLogBufferSize};
+  // The driver API passes sizes in the pointer itself.
+  void *values[] = {errorLog.data(), reinterpret_cast<void *>(errorLog.size() - 1), infoLog.data(),
+                    reinterpret_cast<void *>(infoLog.size() - 1)};
+  const Device::Impl &impl = deviceImpl();
+  CUresult result = impl.driver->moduleLoadDataEx(&module, ptx.c_str(), 4, options, values);
+  if (result == kSuccess)
+    return {};
+  module = nullptr;
+  Status status = impl.check(result, fmt::format("cannot load the PTX of '{}' for {}", plan.spec, plan.target));
+  std::string log = errorLog.data();
+  while (!log.empty() && log.back() == '\n')
+    log.pop_back();
+  if (log.empty() || status.message().find(log) != std::string::npos)
+    return status;
+  return {status.code(), status.message() + "\n" + log};
+}
+
+Status Executable::Impl::findFunctions() {
+  // Above this, dynamic shared memory must be asked for (CUDA C++ Programming Guide, shared memory).
+  constexpr int kSharedWithoutAsking = 48 * 1024;
+  const Device::Impl &impl = deviceImpl();
+  for (const plan::Launch &launch : plan.launches) {
+    std::vector<CUfunction> found;
+    if (launch.args.size() > kMaxArguments)
+      return {StatusCode::Unsupported, fmt::format("launch '{}' has {} arguments, at most {} are supported", launch.label,
+                                                   launch.args.size(), kMaxArguments)};
+    for (const plan::Variant &variant : launch.variants) {
+      CUfunction function = nullptr;
+      CUresult result = impl.driver->moduleGetFunction(&function, module, variant.kernel.c_str());
+      if (Status status = impl.check(result, fmt::format("kernel '{}' of launch '{}' is not in the PTX", variant.kernel,
+                                                         launch.label));
+          !status.ok())
+        return status;
+      int allowed = 0;
+      impl.driver->funcGetAttribute(&allowed, kFunctionMaxDynamicSharedBytes, function);
+      if (variant.sharedBytes > kSharedWithoutAsking && variant.sharedBytes > allowed) {
+        result = impl.driver->funcSetAttribute(function, kFunctionMaxDynamicSharedBytes, variant.sharedBytes);
+        int limit = 0;
+        impl.driver->deviceGetAttribute(&limit, kAttributeMaxSharedPerBlockOptin, impl.device);
+        if (Status status = impl.check(result, fmt::format("kernel '{}' asks for {} bytes of dynamic shared memory a block, "
+                                                           "the limit is {}",
+                                                           variant.kernel, variant.sharedBytes, limit));
+            !status.ok())
+          return status;
+      }
+      found.push_back(function);
+    }
+    functions.push_back(std::move(found));
+  }
+  return {};
+}
+
+static std::vector<Parameter> parameters(const std::vector<plan::TensorInfo> &tensors) {
+  std::vector<Parameter> list;
+  for (const plan::TensorInfo &tensor : tensors) {
+    Parameter parameter;
+    parameter.name = tensor.name;
+    parameter.type = static_cast<ElementType>(tensor.type);
+    for (const plan::Expr &extent : tensor.shape)
+      parameter.shape.push_back(extent.str());
+    list.push_back(std::move(parameter));
+  }
+  return list;
+}
+
+Status Executable::load(const Device &device, const std::string &manifest, const std::string &ptx, Executable *executable) {
+  auto impl = std::make_shared<Impl>();
+  if (!device.isOpen())
+    return {StatusCode::InvalidArgument, "the device is not open"};
+  impl->device = device;
+  std::string error;
+  if (!plan::Plan::fromJson(manifest, &impl->plan, &error))
+    return {StatusCode::InvalidArgument, error};
+  if (Status status = checkTarget(impl->plan, device); !status.ok())
+    return status;
+  impl->inputs = parameters(impl->plan.inputs);
+  impl->outputs = parameters(impl->plan.outputs);
+  CurrentContext current(impl->deviceImpl());
+  if (Status status = impl->deviceImpl().check(current.status(), "cannot use the context"); !status.ok())
+    return status;
+  if (Status status = impl->loadModule(ptx); !status.ok())
+    return status;
+  if (Status status = impl->findFunctions(); !status.ok())
+    return status;
+  executable->impl = std::move(impl);
+  return {};
+}
+
+const std::vector<Parameter> &Executable::inputs() const { return impl->inputs; }
+const std::vector<Parameter> &Executable::outputs() const { return impl->outputs; }
+
+//===----------------------------------------------------------------------===//
+// Launching
+//===----------------------------------------------------------------------===//
+
+Status Executable::bind(const std::vector<std::vector<int64_t>> &inputShapes, Binding *binding) const {
+  auto bound = std::make_shared<Binding::Impl>();
+  if (Status status = bindPlan(impl, inputShapes, bound.get()); !status.ok())
+    return status;
+  binding->impl = std::move(bound);
+  return {};
+}
+
+/// Checks that a caller's address is there and aligned as the kernels expect.
+static Status checkAddress(const std::string &what, const plan::Buffer &buffer, uint64_t address) {
+  if (address == 0)
+    return {StatusCode::InvalidArgument, fmt::format("{} has no device memory", what)};
+  if (address % static_cast<uint64_t>(buffer.alignment))
+    return {StatusCode::InvalidArgument,
+            fmt::format("{} lies at {:#x}, expected an address that is a multiple of {}", what, address, buffer.alignment)};
+  return {};
+}
+
+static Status checkBuffers(const plan::Plan &plan, const Binding::Impl &bound, const LaunchBuffers &buffers) {
+  for (const auto *list : {&plan.inputs, &plan.outputs}) {
+    const uint64_t *addresses = list == &plan.inputs ? buffers.inputs : buffers.outputs;
+    const char *what = list == &plan.inputs ? "input" : "output";
+    if (!list->empty() && !addresses)
+      return {StatusCode::InvalidArgument, fmt::format("the {}s have no device memory", what)};
+    for (size_t i = 0; i < list->size(); ++i) {
+      const plan::TensorInfo &tensor = (*list)[i];
+      size_t buffer = static_cast<size_t>(tensor.buffer);
+      uint64_t alignment = static_cast<uint64_t>(plan.buffers[buffer].alignment);
+      if (addresses[i] == 0 || addresses[i] % alignment)
+        return checkAddress(fmt::format("{} '{}'", what, tensor.name), plan.buffers[buffer], addresses[i]);
+      if (addresses[bound.bufferPlace[buffer]] != addresses[i])
+        return {StatusCode::InvalidArgument,
+                fmt::format("{} '{}' is the same value as '{}' and must have the same address", what, tensor.name,
+                            (*list)[bound.bufferPlace[buffer]].name)};
+    }
+  }
+  if (bound.workspaceBytes > 0 && (buffers.workspace == 0 || buffers.workspace % 256))
+    return {StatusCode::InvalidArgument, fmt::format("expects a workspace of {} bytes, aligned to 256, got address {:#x}",
+                                                     bound.workspaceBytes, buffers.workspace)};
+  return {};
+}
+
+Status Executable::launch(const Binding &binding, const LaunchBuffers &buffers) const {
+  if (!binding.impl || binding.impl->executable != impl)
+    return {StatusCode::InvalidArgument, "the binding is not of this executable"};
+  const Binding::Impl &bound = *binding.impl;
+  const plan::Plan &plan = impl->plan;
+  if (Status status = checkBuffers(plan, bound, buffers); !status.ok())
+    return status;
+  auto address = [&](int index) -> uint64_t {
+    size_t buffer = static_cast<size_t>(index);
+    uint64_t place = bound.bufferPlace[buffer];
+    switch (plan.buffers[buffer].kind) {
+    case plan::Buffer::Kind::Input:
+      return buffers.inputs[place];
+    case plan::Buffer::Kind::Output:
+      return buffers.outputs[place];
+    case plan::Buffer::Kind::Workspace:
+      break;
+    }
+    return buffers.workspace + place;
+  };
+  const Device::Impl &device = impl->deviceImpl();
+  CurrentContext current(device);
+  if (current.status() != kSuccess)
+    return device.check(current.status(), "cannot use the context");
+  for (size_t i = 0; i < bound.launches.size(); ++i) {
+    CUresult result = enqueue(*device.driver, bound.launches[i], static_cast<CUstream>(buffers.stream), address);
+    if (result != kSuccess)
+      return device.check(result, fmt::format("launch {} ('{}') failed", i, plan.launches[i].label));
+  }
+  return {};
+}
+
+} // namespace fourfold

@@ -1,0 +1,232 @@
+// Checked memory accesses of a warp.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "Access.h"
+
+#include "runtime/device/Driver.h"
+
+#include <algorithm>
+#include <cstring>
+#include <fmt/format.h>
+
+namespace fourfold {
+namespace emulator {
+
+namespace {
+
+const char *verb(AccessKind kind) {
+  return kind == AccessKind::Read ? "read" : kind == AccessKind::Write ? "write" : "atomic access";
+}
+
+void checkRace(Warp &warp, const Instr &in, int lane, uint32_t address, uint32_t bytes, AccessKind kind) {
+  SharedMemory &shared = warp.block->shared;
+  uint32_t self = warp.index, now = shared.clocks[self * shared.numWarps + self];
+  for (uint32_t word = address / 4; word <= (address + bytes - 1) / 4; ++word) {
+    WordHistory &history = shared.history[word];
+    if (!shared.ordered(self, history.writer, history.writeTime))
+      report(warp, in, lane, device::kErrorLaunchFailed,
+             fmt::format("shared-memory race: {} of address {:#x}, which warp {} wrote at line {} without a barrier in between",
+                         verb(kind), word * 4, history.writer, history.writeLine));
+    if (kind != AccessKind::Read && !shared.ordered(self, history.reader, history.readTime))
+      report(warp, in, lane, device::kErrorLaunchFailed,
+             fmt::format("shared-memory race: {} of address {:#x}, which warp {} read at line {} without a barrier in between",
+                         verb(kind), word * 4, history.reader, history.readLine));
+    if (kind == AccessKind::Read) {
+      // One reader is remembered. Keep one that is not ordered before a later writer would be.
+      if (history.reader == 0xff || history.reader == self || shared.ordered(self, history.reader, history.readTime)) {
+        history.reader = static_cast<uint8_t>(self);
+        history.readTime = now;
+        history.readLine = in.line;
+      }
+    } else {
+      history.writer = static_cast<uint8_t>(self);
+      history.writeTime = now;
+      history.writeLine = in.line;
+    }
+  }
+}
+
+LanePointer sharedPointer(Warp &warp, const Instr &in, int lane, uint64_t address, uint32_t bytes, AccessKind kind) {
+  SharedMemory &shared = warp.block->shared;
+  uint64_t limit = warp.launch->sharedBytes;
+  if (address < kSharedStart || address + bytes > limit || address + bytes < address)
+    report(warp, in, lane, device::kErrorIllegalAddress,
+           fmt::format("{} of {} bytes at shared address {:#x} is out of bounds: the block's shared memory is [{:#x}, {:#x})",
+                       verb(kind), bytes, address, kSharedStart, limit));
+  uint8_t *shadow = &shared.shadow[address];
+  if (warp.checks) {
+    for (uint32_t i = 0; i < bytes; ++i)
+      if (shadow[i] == kBytePending)
+        report(warp, in, lane, device::kErrorLaunchFailed,
+               fmt::format("{} of {} bytes at shared address {:#x}, the destination of an asynchronous copy that has not been "
+                           "waited for",
+                           verb(kind), bytes, address));
+    if (!shared.history.empty())
+      checkRace(warp, in, lane, static_cast<uint32_t>(address), bytes, kind);
+  }
+  return {&shared.data[address], shadow};
+}
+
+LanePointer globalPointer(Warp &warp, const Instr &in, int lane, uint64_t address, uint32_t bytes, AccessKind kind) {
+  Allocation *allocation = warp.lastAllocation;
+  if (!allocation || !allocation->contains(address, bytes)) {
+    allocation = warp.launch->memory->find(address, bytes);
+    if (!allocation)
+      report(warp, in, lane, device::kErrorIllegalAddress,
+             fmt::format("{} of {} bytes at global address {:#x} is out of bounds: {}", verb(kind), bytes, address,
+                         warp.launch->memory->describe(address, bytes)));
+    warp.lastAllocation = allocation;
+  }
+  return {allocation->at(address), allocation->shadowAt(address)};
+}
+
+} // namespace
+
+Space splitGeneric(uint64_t &address) {
+  auto within = [&](uint64_t window) { return address >= window && address - window < kWindowBytes; };
+  if (within(kSharedWindow)) {
+    address -= kSharedWindow;
+    return Space::Shared;
+  }
+  if (within(kLocalWindow)) {
+    address -= kLocalWindow;
+    return Space::Local;
+  }
+  if (within(kParamWindow)) {
+    address -= kParamWindow;
+    return Space::Param;
+  }
+  return Space::Global;
+}
+
+void laneAddresses(Warp &warp, const Instr &in, uint32_t mask, uint64_t *addresses) {
+  requireInit(warp, in, in.src[0], mask, "as an address");
+  if (in.wideAddress) {
+    const uint64_t *base = warp.reg<uint64_t>(in.src[0]);
+    for (int i = 0; i < kLanes; ++i)
+      addresses[i] = base[i] + static_cast<uint64_t>(in.offset);
+  } else {
+    const uint32_t *base = warp.reg<uint32_t>(in.src[0]);
+    for (int i = 0; i < kLanes; ++i)
+      addresses[i] = base[i] + static_cast<uint32_t>(in.offset);
+  }
+  for (int i = 0; i < kLanes && in.wideAddress; ++i)
+    if (in.space == Space::Shared)
+      addresses[i] &= 0xffffffffu;
+}
+
+LanePointer checkedPointer(Warp &warp, const Instr &in, int lane, Space space, uint64_t address, uint32_t bytes,
+                           AccessKind kind) {
+  if (address % bytes != 0)
+    report(warp, in, lane, device::kErrorMisalignedAddress,
+           fmt::format("{} of {} bytes at address {:#x} is misaligned", verb(kind), bytes, address));
+  switch (space) {
+  case Space::Shared:
+    return sharedPointer(warp, in, lane, address, bytes, kind);
+  case Space::Local: {
+    uint64_t limit = warp.kernel->localBytes;
+    if (address + bytes > limit || address + bytes < address)
+      report(warp, in, lane, device::kErrorIllegalAddress,
+             fmt::format("{} of {} bytes at local address {:#x} is out of bounds: a thread has {} bytes", verb(kind), bytes,
+                         address, limit));
+    return {warp.local.data() + static_cast<uint64_t>(lane) * limit + address, nullptr};
+  }
+  case Space::Param: {
+    uint64_t limit = warp.launch->params.size();
+    if (address + bytes > limit || address + bytes < address || kind != AccessKind::Read)
+      report(warp, in, lane, device::kErrorIllegalAddress,
+             fmt::format("{} of {} bytes at parameter address {:#x} is out of bounds: the kernel has {} bytes of parameters",
+                         verb(kind), bytes, address, limit));
+    return {const_cast<uint8_t *>(warp.launch->params.data()) + address, nullptr};
+  }
+  default:
+    return globalPointer(warp, in, lane, address, bytes, kind);
+  }
+}
+
+uint32_t loadLanes(Warp &warp, const Instr &in, uint32_t mask, Space space, const uint64_t *addresses, uint32_t bytes,
+                   uint8_t (*data)[kMaxLaneBytes]) {
+  uint32_t good = mask;
+  for (int lane = 0; lane < kLanes; ++lane) {
+    if (!(mask >> lane & 1))
+      continue;
+    LanePointer pointer = checkedPointer(warp, in, lane, space, addresses[lane], bytes, AccessKind::Read);
+    std::memcpy(data[lane], pointer.data, bytes);
+    if (!warp.checks || !pointer.shadow)
+      continue;
+    for (uint32_t i = 0; i < bytes; ++i)
+      if (pointer.shadow[i] == kByteUnwritten) {
+        good &= ~(1u << lane);
+        warp.uninitLine = in.line;
+        warp.uninitAddress = addresses[lane] + i;
+        break;
+      }
+  }
+  Counters &counters = warp.block->counters;
+  if (space == Space::Shared) {
+    countShared(counters.sharedLoads, mask, addresses, bytes);
+  } else if (space == Space::Global || space == Space::Const) {
+    counters.globalBytesRead += static_cast<uint64_t>(__builtin_popcount(mask)) * bytes;
+    counters.globalSectorsRead += countSectors(mask, addresses, bytes);
+  }
+  return good;
+}
+
+void storeLanes(Warp &warp, const Instr &in, uint32_t mask, Space space, const uint64_t *addresses, uint32_t bytes,
+                const uint8_t (*data)[kMaxLaneBytes]) {
+  for (int lane = 0; lane < kLanes; ++lane) {
+    if (!(mask >> lane & 1))
+      continue;
+    LanePointer pointer = checkedPointer(warp, in, lane, space, addresses[lane], bytes, AccessKind::Write);
+    std::memcpy(pointer.data, data[lane], bytes);
+    if (pointer.shadow)
+      std::memset(pointer.shadow, kByteWritten, bytes);
+  }
+  Counters &counters = warp.block->counters;
+  if (space == Space::Shared) {
+    countShared(counters.sharedStores, mask, addresses, bytes);
+  } else if (space == Space::Global) {
+    counters.globalBytesWritten += static_cast<uint64_t>(__builtin_popcount(mask)) * bytes;
+    counters.globalSectorsWritten += countSectors(mask, addresses, bytes);
+  }
+}
+
+void countShared(SharedTraffic &traffic, uint32_t mask, const uint64_t *addresses, uint32_t bytes) {
+  // 8-byte accesses are served by half warps, 16-byte ones by quarter warps.
+  int group = bytes <= 4 ? 32 : bytes <= 8 ? 16 : bytes <= 16 ? 8 : 4;
+  for (int first = 0; first < kLanes; first += group) {
+    uint32_t words[64];
+    int count = 0;
+    for (int lane = first; lane < first + group; ++lane)
+      if (mask >> lane & 1)
+        for (uint64_t word = addresses[lane] / 4; word <= (addresses[lane] + bytes - 1) / 4; ++word)
+          words[count++] = static_cast<uint32_t>(word);
+    if (count == 0)
+      continue;
+    if (!std::is_sorted(words, words + count))
+      std::sort(words, words + count);
+    count = static_cast<int>(std::unique(words, words + count) - words);
+    uint8_t banks[32] = {};
+    int most = 0;
+    for (int i = 0; i < count; ++i)
+      most = std::max<int>(most, ++banks[words[i] % 32]);
+    traffic.wavefronts += static_cast<uint64_t>(most);
+    traffic.minimum += static_cast<uint64_t>((count + 31) / 32);
+  }
+}
+
+uint64_t countSectors(uint32_t mask, const uint64_t *addresses, uint32_t bytes) {
+  uint64_t sectors[64];
+  int count = 0;
+  for (int lane = 0; lane < kLanes; ++lane)
+    if (mask >> lane & 1)
+      for (uint64_t sector = addresses[lane] / 32; sector <= (addresses[lane] + bytes - 1) / 32; ++sector)
+        if (count == 0 || sectors[count - 1] != sector)
+          sectors[count++] = sector;
+  if (!std::is_sorted(sectors, sectors + count))
+    std::sort(sectors, sectors + count);
+  return static_cast<uint64_t>(std::unique(sectors, sectors + count) - sectors);
+}
+
+} // namespace emulator
+} // namespace fourfold

@@ -1,0 +1,125 @@
+// Branches, exits, barriers (PTX ISA 9.7.12, 9.7.13.1).
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "Barrier.h"
+#include "Decoder.h"
+
+#include <fmt/format.h>
+
+namespace fourfold {
+namespace emulator {
+
+namespace {
+
+void nothing(Warp &, const Instr &, uint32_t) {}
+
+bool decodeBarrier(Decoder &d, const std::string &op) {
+  Instr &in = d.out();
+  in.instrClass = InstrClass::Barrier;
+  in.flow = Flow::Barrier;
+  in.ownInit = true;
+  d.take("cta");
+  if (op == "bar" && d.take("warp")) {
+    if (!d.take("sync"))
+      return false;
+    d.expectOperands(1, 1);
+    d.source32(d.operand(0));
+    in.flow = Flow::Next; // lanes of a warp run in lockstep here
+    in.handler = nothing;
+    return true;
+  }
+  // `bar` is `barrier.aligned`; without .aligned the lanes of a warp may arrive apart, which this device does not model: it reports
+  // divergence either way.
+  d.take("aligned");
+  bool isReduce = d.take("red");
+  if (d.take("arrive"))
+    in.variant = kBarrierArrive;
+  else if (!isReduce && !d.take("sync"))
+    return false;
+  size_t next = 0;
+  if (isReduce) {
+    if (d.take("popc")) {
+      in.variant2 = kReducePopc;
+      d.requireType();
+      in.dst = d.destination(d.operand(next++), Type::U32);
+    } else {
+      in.variant2 = d.take("and") ? kReduceAnd : d.take("or") ? kReduceOr : kReduceNone;
+      if (in.variant2 == kReduceNone)
+        return false;
+      d.take("pred");
+      in.dst = d.predicateDestination(d.operand(next++));
+    }
+  }
+  size_t last = d.numOperands() - (isReduce ? 1 : 0);
+  if (next >= last)
+    d.fail("the barrier number is missing");
+  in.src[0] = d.source32(d.operand(next++));
+  if (next < last)
+    in.src[1] = d.source32(d.operand(next++));
+  if (isReduce) {
+    bool negated;
+    in.src[2] = d.predicate(d.operand(next), negated);
+    in.flags = negated ? kBarrierNegate : 0;
+  }
+  return true;
+}
+
+} // namespace
+
+bool decodeControl(Decoder &d) {
+  const std::string &op = d.ast().opcode;
+  Instr &in = d.out();
+  in.instrClass = InstrClass::Control;
+  if (op == "bra") {
+    d.take("uni");
+    d.expectOperands(1, 1);
+    in.flow = Flow::Branch;
+    in.target = d.label(d.operand(0));
+    return true;
+  }
+  if (op == "brx") {
+    d.take("uni");
+    if (!d.take("idx"))
+      return false;
+    d.expectOperands(2, 2);
+    in.flow = Flow::BranchIndexed;
+    in.src[0] = d.source32(d.operand(0));
+    const std::vector<std::string> *targets = d.branchTargets(d.operand(1).name);
+    if (!targets)
+      d.fail(fmt::format("'{}' is not a .branchtargets list", d.operand(1).name));
+    for (const std::string &target : *targets)
+      in.list.push_back(d.labelByName(target, d.operand(1).scope));
+    return true;
+  }
+  if (op == "exit" || op == "ret") {
+    d.take("uni");
+    in.flow = Flow::Exit;
+    return true;
+  }
+  if (op == "trap" || op == "brkpt") {
+    in.flow = Flow::Trap;
+    return true;
+  }
+  if (op == "nanosleep") {
+    d.requireType();
+    d.expectOperands(1, 1);
+    in.src[0] = d.source32(d.operand(0));
+    in.handler = nothing;
+    in.ownInit = true;
+    return true;
+  }
+  if (op == "pmevent" || op == "griddepcontrol") {
+    // A grid has no dependents here: waiting for none ends at once.
+    if (op == "griddepcontrol" && !d.take("wait") && !d.take("launch_dependents"))
+      return false;
+    in.handler = nothing;
+    in.ownInit = true;
+    return op == "griddepcontrol";
+  }
+  if (op == "bar" || op == "barrier")
+    return decodeBarrier(d, op);
+  return false;
+}
+
+} // namespace emulator
+} // namespace fourfold

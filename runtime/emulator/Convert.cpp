@@ -1,0 +1,398 @@
+// cvt (PTX ISA 9.7.9.21).
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "Lanes.h"
+#include "SmallFloat.h"
+
+#include <cfenv>
+#include <cmath>
+#include <limits>
+
+namespace fourfold {
+namespace emulator {
+
+namespace {
+
+using namespace numerics;
+
+inline constexpr uint32_t kFlush = 1, kSaturate = 2, kSatFinite = 4, kRelu = 8, kToInteger = 16;
+
+Type typeOf(uint8_t value) { return static_cast<Type>(value); }
+
+float flushed(float value) {
+  return (floatBits(value) & 0x7f800000u) ? value : floatFromBits(floatBits(value) & 0x80000000u);
+}
+
+/// A lane of a scalar type as long double, exact for every type.
+long double readValue(Type type, uint64_t lane, bool flush) {
+  switch (type) {
+  case Type::U8:
+  case Type::B8:
+    return static_cast<uint8_t>(lane);
+  case Type::S8:
+    return static_cast<int8_t>(lane);
+  case Type::U16:
+  case Type::B16:
+    return static_cast<uint16_t>(lane);
+  case Type::S16:
+    return static_cast<int16_t>(lane);
+  case Type::U32:
+  case Type::B32:
+    return static_cast<uint32_t>(lane);
+  case Type::S32:
+    return static_cast<int32_t>(lane);
+  case Type::S64:
+    return static_cast<int64_t>(lane);
+  case Type::F16:
+    return decodeF16(static_cast<uint16_t>(lane));
+  case Type::BF16:
+    return decodeBF16(static_cast<uint16_t>(lane));
+  case Type::F32: {
+    float value = floatFromBits(static_cast<uint32_t>(lane));
+    return flush ? flushed(value) : value;
+  }
+  case Type::F64: {
+    double value;
+    std::memcpy(&value, &lane, 8);
+    return value;
+  }
+  default:
+    return lane;
+  }
+}
+
+uint64_t writeInteger(Type type, long double value, bool fromWide) {
+  int bits = typeBits(type);
+  bool isSigned = isSignedInteger(type);
+  if (std::isnan(value))
+    return bits == 64 || fromWide ? uint64_t{1} << (bits - 1) : 0;
+  long double high = std::ldexp(1.0L, isSigned ? bits - 1 : bits) - 1, low = isSigned ? -std::ldexp(1.0L, bits - 1) : 0;
+  value = value > high ? high : value < low ? low : value;
+  return isSigned ? static_cast<uint64_t>(static_cast<int64_t>(value)) : static_cast<uint64_t>(value);
+}
+
+uint64_t writeFloat(Type type, long double value, const Instr &in) {
+  static const int modes[] = {FE_TONEAREST, FE_TOWARDZERO, FE_DOWNWARD, FE_UPWARD, FE_TONEAREST};
+  Rounding rounding = static_cast<Rounding>(in.variant2);
+  if (in.flags & kSaturate)
+    value = value > 0 ? (value < 1 ? value : 1.0L) : 0.0L;
+  if (in.flags & kRelu && !std::isnan(value))
+    value = value > 0 ? value : 0.0L;
+  bool satFinite = in.flags & kSatFinite;
+  switch (type) {
+  case Type::F16:
+    return encodeSmall(value, kFormatF16, rounding, satFinite);
+  case Type::BF16:
+    return encodeSmall(value, kFormatBF16, rounding, satFinite);
+  case Type::TF32:
+    return encodeSmall(value, kFormatTF32, rounding, satFinite) << 13;
+  case Type::F32: {
+    int before = std::fegetround();
+    std::fesetround(modes[in.variant2]);
+    volatile long double wide = value;
+    volatile float narrow = static_cast<float>(wide);
+    std::fesetround(before);
+    float result = narrow;
+    if (result != result)
+      return 0x7fffffffu;
+    return floatBits(in.flags & kFlush ? flushed(result) : result);
+  }
+  default: {
+    double result = static_cast<double>(value);
+    uint64_t bits;
+    std::memcpy(&bits, &result, 8);
+    return result == result ? bits : 0x7fffffffffffffffull;
+  }
+  }
+}
+
+/// Any scalar type to any other; integers go through `int64` where that matters.
+void convertScalar(Warp &warp, const Instr &in, uint32_t mask) {
+  Type to = typeOf(in.variant), from = static_cast<Type>(in.bytes);
+  bool fromFloat = isFloat(from), toFloat = isFloat(to) || to == Type::TF32;
+  for (int lane = 0; lane < kLanes; ++lane) {
+    if (!(mask >> lane & 1))
+      continue;
+    uint64_t raw = typeBits(from) == 64 ? warp.reg<uint64_t>(in.src[0])[lane] : warp.reg<uint32_t>(in.src[0])[lane];
+    long double value = readValue(from, raw, in.flags & kFlush);
+    uint64_t result;
+    if (fromFloat && (in.flags & kToInteger) && !std::isnan(value) && !std::isinf(value))
+      value = std::copysign(roundInteger(value, static_cast<Rounding>(in.variant2)), value);
+    if (toFloat)
+      result = writeFloat(to, value, in);
+    else
+      result = writeInteger(to, value, from == Type::F64);
+    if (typeBits(to) == 64)
+      warp.reg<uint64_t>(in.dst)[lane] = result;
+    else
+      warp.reg<uint32_t>(in.dst)[lane] = static_cast<uint32_t>(result);
+  }
+}
+
+template <class R>
+struct Narrow {
+  template <class A>
+  static FOURFOLD_INLINE R apply(A a) {
+    return static_cast<R>(a);
+  }
+};
+struct ToBF16 {
+  static FOURFOLD_INLINE uint16_t apply(float a) { return encodeBF16(a); }
+};
+struct FromBF16 {
+  static FOURFOLD_INLINE float apply(uint16_t a) { return (a & 0x7fff) > 0x7f80 ? floatFromBits(0x7fffffffu) : decodeBF16(a); }
+};
+struct PairBF16 {
+  static FOURFOLD_INLINE uint32_t apply(float a, float b) {
+    return static_cast<uint32_t>(encodeBF16(a)) << 16 | encodeBF16(b);
+  }
+};
+struct PairE2M1 {
+  static FOURFOLD_INLINE uint32_t apply(float a, float b) {
+    return static_cast<uint32_t>(encodeE2M1(a)) << 4 | encodeE2M1(b);
+  }
+};
+
+/// Integer to integer: truncation or extension, optionally clamped.
+template <class R, class A>
+struct Clamp {
+  static FOURFOLD_INLINE R apply(A a) {
+    using Wide = __int128;
+    Wide value = a, high = std::numeric_limits<R>::max(), low = std::numeric_limits<R>::min();
+    return static_cast<R>(value > high ? high : value < low ? low : value);
+  }
+};
+
+/// Signed results narrower than the register are extended to it.
+template <class R>
+using Extended = std::conditional_t<sizeof(R) == 8, R, std::conditional_t<std::is_signed_v<R>, int32_t, uint32_t>>;
+
+template <class R, class A>
+struct Resize {
+  static FOURFOLD_INLINE Extended<R> apply(A a) { return static_cast<Extended<R>>(static_cast<R>(a)); }
+};
+template <class R, class A>
+struct ResizeClamped {
+  static FOURFOLD_INLINE Extended<R> apply(A a) { return static_cast<Extended<R>>(Clamp<R, A>::apply(a)); }
+};
+
+template <class R, class A>
+Handler resize(bool clamp) {
+  return clamp ? runBaseline<UnaryLanes<ResizeClamped<R, A>, Extended<R>, A>> : unary<Resize<R, A>, Extended<R>, A>();
+}
+
+template <class R>
+Handler resizeFrom(Type from, bool clamp) {
+  switch (from) {
+  case Type::U8:
+  case Type::B8:
+    return resize<R, uint8_t>(clamp);
+  case Type::S8:
+    return resize<R, int8_t>(clamp);
+  case Type::U16:
+    return resize<R, uint16_t>(clamp);
+  case Type::S16:
+    return resize<R, int16_t>(clamp);
+  case Type::U32:
+    return resize<R, uint32_t>(clamp);
+  case Type::S32:
+    return resize<R, int32_t>(clamp);
+  case Type::U64:
+    return resize<R, uint64_t>(clamp);
+  case Type::S64:
+    return resize<R, int64_t>(clamp);
+  default:
+    return nullptr;
+  }
+}
+
+Handler resizeTo(Type to, Type from, bool clamp) {
+  switch (to) {
+  case Type::U8:
+    return resizeFrom<uint8_t>(from, clamp);
+  case Type::S8:
+    return resizeFrom<int8_t>(from, clamp);
+  case Type::U16:
+    return resizeFrom<uint16_t>(from, clamp);
+  case Type::S16:
+    return resizeFrom<int16_t>(from, clamp);
+  case Type::U32:
+    return resizeFrom<uint32_t>(from, clamp);
+  case Type::S32:
+    return resizeFrom<int32_t>(from, clamp);
+  case Type::U64:
+    return resizeFrom<uint64_t>(from, clamp);
+  case Type::S64:
+    return resizeFrom<int64_t>(from, clamp);
+  default:
+    return nullptr;
+  }
+}
+
+/// One element of a packed conversion.
+uint32_t encodeElement(Type to, float value, const Instr &in) {
+  Rounding rounding = static_cast<Rounding>(in.variant2);
+  if (in.flags & kRelu && !(value > 0) && value == value)
+    value = 0.0f;
+  bool satFinite = in.flags & kSatFinite;
+  switch (to) {
+  case Type::F16x2:
+    return encodeSmall(value, kFormatF16, rounding, satFinite);
+  case Type::BF16x2:
+    return encodeSmall(value, kFormatBF16, rounding, satFinite);
+  case Type::E4M3x2:
+    return encodeSmall(value, kFormatE4M3, rounding, true);
+  case Type::E5M2x2:
+    return encodeSmall(value, kFormatE5M2, rounding, true);
+  case Type::E2M1x2:
+    // NaN gives +6: the format has neither NaN nor infinity.
+    return encodeSmall(value, kFormatE2M1, rounding, true);
+  default: { // UE8M0x2: the exponent of |value|, rounded toward zero or up
+    uint32_t bits = floatBits(value) & 0x7fffffffu;
+    if (bits > 0x7f800000u)
+      return 0xff;
+    uint32_t exponent = bits >> 23;
+    if (rounding == Rounding::Up && (bits & 0x7fffffu) && !(exponent == 0 && bits <= 0x400000u))
+      ++exponent;
+    return exponent > 254 ? 254 : exponent;
+  }
+  }
+}
+
+int elementBits(Type type) { return typeBits(type) / 2; }
+
+float decodeElement(Type from, uint32_t bits) {
+  switch (from) {
+  case Type::F16x2:
+    return decodeF16(static_cast<uint16_t>(bits));
+  case Type::BF16x2:
+    return decodeBF16(static_cast<uint16_t>(bits));
+  case Type::E4M3x2:
+    return decodeE4M3(static_cast<uint8_t>(bits));
+  case Type::E5M2x2:
+    return decodeE5M2(static_cast<uint8_t>(bits));
+  case Type::E2M1x2:
+    return decodeE2M1(static_cast<uint8_t>(bits));
+  default:
+    return decodeUE8M0(static_cast<uint8_t>(bits));
+  }
+}
+
+/// Two elements from two f32 (the first goes high) or from one packed register.
+void convertPacked(Warp &warp, const Instr &in, uint32_t mask) {
+  Type to = typeOf(in.variant), from = static_cast<Type>(in.bytes);
+  int width = elementBits(to), fromWidth = elementBits(from);
+  const uint32_t *a = warp.reg<uint32_t>(in.src[0]), *b = warp.reg<uint32_t>(in.src[1]);
+  uint32_t *d = warp.reg<uint32_t>(in.dst);
+  for (int lane = 0; lane < kLanes; ++lane) {
+    if (!(mask >> lane & 1))
+      continue;
+    float high, low;
+    if (from == Type::F32) {
+      high = floatFromBits(a[lane]);
+      low = floatFromBits(b[lane]);
+    } else {
+      uint32_t keep = (1u << fromWidth) - 1;
+      high = decodeElement(from, a[lane] >> fromWidth & keep);
+      low = decodeElement(from, a[lane] & keep);
+    }
+    d[lane] = encodeElement(to, high, in) << width | encodeElement(to, low, in);
+  }
+}
+
+bool isPacked(Type type) {
+  return type == Type::F16x2 || type == Type::BF16x2 || type == Type::E4M3x2 || type == Type::E5M2x2 ||
+         type == Type::E2M1x2 || type == Type::UE8M0x2;
+}
+
+/// The packed conversions of PTX ISA 9.0.
+bool packedExists(Type to, Type from) {
+  bool toSmall = to == Type::E4M3x2 || to == Type::E5M2x2 || to == Type::E2M1x2;
+  if (from == Type::F32)
+    return isPacked(to);
+  if (from == Type::F16x2)
+    return to == Type::E4M3x2 || to == Type::E5M2x2;
+  if (from == Type::BF16x2)
+    return to == Type::UE8M0x2;
+  if (from == Type::UE8M0x2)
+    return to == Type::BF16x2;
+  return !toSmall && to == Type::F16x2;
+}
+
+bool decodePacked(Decoder &d, Type to, Type from) {
+  Instr &in = d.out();
+  if (!packedExists(to, from))
+    return false;
+  bool pair = from == Type::F32;
+  d.expectOperands(pair ? 3 : 2, pair ? 3 : 2);
+  in.dst = d.destination(d.operand(0), to);
+  in.src[0] = d.source(d.operand(1), from);
+  if (pair)
+    in.src[1] = d.source(d.operand(2), from);
+  bool plain = in.variant2 == 0 && !(in.flags & (kRelu | kFlush));
+  if (to == Type::BF16x2 && pair && plain && !(in.flags & kSatFinite))
+    in.handler = binary<PairBF16, uint32_t, float, float>();
+  else if (to == Type::E2M1x2 && pair && plain)
+    in.handler = binary<PairE2M1, uint32_t, float, float>();
+  else
+    in.handler = convertPacked;
+  return true;
+}
+
+} // namespace
+
+bool decodeConvert(Decoder &d) {
+  if (d.ast().opcode != "cvt")
+    return false;
+  Instr &in = d.out();
+  in.instrClass = InstrClass::Conversion;
+  static const char *const modes[] = {"rn", "rz", "rm", "rp", "rna"}, *const integerModes[] = {"rni", "rzi", "rmi", "rpi"};
+  bool hasMode = false;
+  for (uint8_t i = 0; i < 5; ++i)
+    if (d.take(modes[i])) {
+      in.variant2 = i;
+      hasMode = true;
+    }
+  for (uint8_t i = 0; i < 4; ++i)
+    if (d.take(integerModes[i])) {
+      in.variant2 = i;
+      in.flags |= kToInteger;
+      hasMode = true;
+    }
+  in.flags |= d.take("ftz") ? kFlush : 0;
+  in.flags |= d.take("satfinite") ? kSatFinite : 0;
+  in.flags |= d.take("sat") ? kSaturate : 0;
+  in.flags |= d.take("relu") ? kRelu : 0;
+  Type to = d.requireType(), from = d.requireType();
+  in.variant = static_cast<uint8_t>(to);
+  in.bytes = static_cast<uint8_t>(from);
+  if (isPacked(to) || isPacked(from))
+    return decodePacked(d, to, from);
+  d.expectOperands(2, 2);
+  bool fromFloat = isFloat(from), toFloat = isFloat(to) || to == Type::TF32;
+  if (fromFloat && !toFloat && !(in.flags & kToInteger))
+    d.fail("a conversion from floating point to integer needs an integer rounding such as .rzi");
+  if (!hasMode && ((!fromFloat && toFloat) || (fromFloat && toFloat && typeBits(to) < typeBits(from))))
+    d.fail("this conversion needs a rounding modifier");
+  in.dst = d.destination(d.operand(0), to == Type::TF32 ? Type::B32 : to);
+  in.src[0] = d.source(d.operand(1), from);
+  if (!fromFloat && !toFloat) {
+    in.handler = resizeTo(to, from, in.flags & kSaturate);
+    return in.handler != nullptr;
+  }
+  bool plain = in.flags == 0 && in.variant2 == 0;
+  if (plain && to == Type::F32 && from == Type::S32)
+    in.handler = unary<Narrow<float>, float, int32_t>();
+  else if (plain && to == Type::F32 && from == Type::U32)
+    in.handler = unary<Narrow<float>, float, uint32_t>();
+  else if (plain && to == Type::BF16 && from == Type::F32)
+    in.handler = unary<ToBF16, uint16_t, float>();
+  else if (in.flags == 0 && to == Type::F32 && from == Type::BF16)
+    in.handler = unary<FromBF16, float, uint16_t>();
+  else
+    in.handler = convertScalar;
+  return true;
+}
+
+} // namespace emulator
+} // namespace fourfold

@@ -1,0 +1,466 @@
+// Turns parsed functions into kernels: slots for registers, handlers for instructions, calls inlined.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "Decoder.h"
+
+#include <algorithm>
+#include <cstring>
+#include <fmt/format.h>
+#include <set>
+
+namespace fourfold {
+namespace emulator {
+
+namespace {
+
+template <class T>
+T roundUp(T value, uint64_t unit) {
+  return static_cast<T>((value + unit - 1) / unit * unit);
+}
+
+/// Deep enough for real code; also what stops recursion.
+constexpr int kMaxCallDepth = 64;
+
+} // namespace
+
+Decoder::Decoder(const DecodeContext &context, const Function &entry) : context(context), entry(entry) {}
+
+void Decoder::fail(const std::string &message) const {
+  int line = current ? current->line : entry.line;
+  std::string text;
+  if (context.source && line >= 1 && static_cast<size_t>(line) <= context.source->size()) {
+    text = (*context.source)[static_cast<size_t>(line) - 1];
+    text.erase(0, text.find_first_not_of(" \t"));
+  }
+  throw LoadError(line, fmt::format("kernel '{}', line {}: `{}`: {}", entry.name, line, text, message));
+}
+
+Kernel Decoder::run() {
+  kernel.name = entry.name;
+  kernel.source = context.source;
+  std::memcpy(kernel.maxThreads, entry.maxThreads, sizeof(kernel.maxThreads));
+  std::memcpy(kernel.requiredThreads, entry.requiredThreads, sizeof(kernel.requiredThreads));
+
+  Frame top{&entry, {}, {}, {}, 0, 0};
+  std::vector<Place> params;
+  for (int index : entry.params) {
+    const Variable &param = entry.variables[static_cast<size_t>(index)];
+    kernel.paramBytes = roundUp(kernel.paramBytes, static_cast<uint64_t>(std::max(1, param.alignment)));
+    kernel.params.push_back(param);
+    kernel.paramOffsets.push_back(kernel.paramBytes);
+    params.push_back({Space::Param, kernel.paramBytes});
+    kernel.paramBytes += static_cast<uint32_t>(param.bytes);
+  }
+  placeVariables(top, params, {});
+  inlineFunction(top);
+
+  kernel.code.emplace_back();
+  out().flow = Flow::Exit;
+  out().instrClass = InstrClass::Control;
+  out().line = kernel.code.size() > 1 ? kernel.code[kernel.code.size() - 2].line : entry.line;
+  resolve();
+  kernel.dynamicShared = roundUp(kernel.staticSharedEnd, usedDynamicAlignment);
+  for (uint32_t index : dynamicConstants)
+    kernel.constants[index].bits += kernel.dynamicShared;
+  findReconvergence(kernel.code);
+  return std::move(kernel);
+}
+
+void Decoder::placeVariables(Frame &target, const std::vector<Place> &params, const std::vector<Place> &returns) {
+  const Function &function = *target.function;
+  target.places.resize(function.variables.size(), Place{Space::Generic, 0});
+  for (size_t i = 0; i < params.size(); ++i)
+    target.places[static_cast<size_t>(function.params[i])] = params[i];
+  for (size_t i = 0; i < returns.size(); ++i)
+    target.places[static_cast<size_t>(function.returns[i])] = returns[i];
+  for (size_t i = 0; i < function.variables.size(); ++i) {
+    const Variable &variable = function.variables[i];
+    if (target.places[i].space != Space::Generic)
+      continue;
+    uint64_t alignment = static_cast<uint64_t>(std::max(1, variable.alignment));
+    switch (variable.space) {
+    case Space::Local:
+    case Space::Param: // of a call: private to the thread, so it lives beside the local variables
+      kernel.localBytes = roundUp(kernel.localBytes, alignment);
+      target.places[i] = {Space::Local, kernel.localBytes};
+      kernel.localBytes += static_cast<uint32_t>(variable.bytes);
+      break;
+    case Space::Shared: {
+      std::string key = fmt::format("{}/{}", function.name, i);
+      auto found = sharedPlaces.find(key);
+      if (found == sharedPlaces.end()) {
+        kernel.staticSharedEnd = roundUp(kernel.staticSharedEnd, alignment);
+        found = sharedPlaces.emplace(key, kernel.staticSharedEnd).first;
+        kernel.staticSharedEnd += static_cast<uint32_t>(variable.bytes);
+      }
+      target.places[i] = {Space::Shared, found->second};
+      break;
+    }
+    default:
+      throw LoadError(variable.line, fmt::format("variable '{}' of function '{}': global and constant variables inside a "
+                                                 "function are not supported",
+                                                 variable.name, function.name));
+    }
+  }
+}
+
+uint32_t Decoder::allocate(int bits) {
+  uint32_t slot = kernel.numSlots;
+  kernel.numSlots += bits <= 32 ? 1 : bits <= 64 ? 2 : 4;
+  return slot;
+}
+
+void Decoder::inlineFunction(Frame &target) {
+  const Function &function = *target.function;
+  Frame *caller = frame;
+  const Instruction *callerAst = current;
+  frame = &target;
+  active.push_back(&function);
+  for (const RegisterDecl &decl : function.registers)
+    target.slots.push_back(allocate(typeBits(decl.type)));
+  for (size_t i = 0; i <= function.body.size(); ++i) {
+    target.starts.push_back(static_cast<uint32_t>(labels.size()));
+    labels.push_back(kNone);
+  }
+  target.end = target.starts.back();
+  for (size_t i = 0; i < function.body.size(); ++i) {
+    labels[target.starts[i]] = static_cast<uint32_t>(kernel.code.size());
+    decodeOne(function.body[i]);
+  }
+  labels[target.end] = static_cast<uint32_t>(kernel.code.size());
+  active.pop_back();
+  frame = caller;
+  current = callerAst;
+}
+
+void Decoder::decodeOne(const Instruction &instruction) {
+  current = &instruction;
+  mods = instruction.mods;
+  if (instruction.opcode == "call")
+    return decodeCall();
+  kernel.code.emplace_back();
+  out().line = instruction.line;
+  if (instruction.guard >= 0) {
+    out().guard = frame->slots[static_cast<size_t>(instruction.guard)];
+    out().guardNegated = instruction.guardNegated;
+  }
+  if (instruction.opcode == "ret" && frame->depth > 0) {
+    take("uni");
+    out().flow = Flow::Branch;
+    out().instrClass = InstrClass::Control;
+    out().target = frame->end;
+  } else {
+    bool known = decodeMove(*this) || decodeInteger(*this) || decodeCompare(*this) || decodeMixedFloat(*this) || decodeFloat(*this) ||
+                 decodeHalf(*this) || decodeConvert(*this) || decodeMemory(*this) || decodeAtomic(*this) ||
+                 decodeControl(*this) || decodeWarpWide(*this) || decodeAsyncCopy(*this) || decodeMatrix(*this);
+    if (!known)
+      fail(fmt::format("instruction '{}' with these operands is not supported by the emulated device",
+                       instruction.opcode));
+  }
+  if (!mods.empty())
+    fail(fmt::format("modifier '.{}' of '{}' is not supported by the emulated device", mods.front(),
+                     instruction.opcode));
+}
+
+void Decoder::decodeCall() {
+  take("uni");
+  if (!mods.empty())
+    fail(fmt::format("modifier '.{}' of 'call' is not supported", mods.front()));
+  const std::vector<Operand> &operands = current->operands;
+  size_t i = 0;
+  const Operand *returns = nullptr, *arguments = nullptr;
+  if (i < operands.size() && operands[i].kind == Operand::List)
+    returns = &operands[i++];
+  if (i >= operands.size() || operands[i].kind != Operand::Symbol)
+    fail("indirect calls are not supported by the emulated device");
+  const std::string &name = operands[i++].name;
+  if (i < operands.size() && operands[i].kind == Operand::List)
+    arguments = &operands[i];
+
+  const Function *callee = nullptr;
+  for (const Function &function : context.module->functions)
+    if (function.name == name && (function.hasBody || !callee))
+      callee = &function;
+  if (!callee || !callee->hasBody)
+    fail(fmt::format("function '{}' is not defined in the module", name));
+  if (std::find(active.begin(), active.end(), callee) != active.end() || frame->depth >= kMaxCallDepth)
+    fail(fmt::format("recursive call of '{}' is not supported", name));
+
+  auto places = [&](const Operand *list, const std::vector<int> &formal, const char *what) {
+    std::vector<Place> result;
+    size_t count = list ? list->elements.size() : 0;
+    if (count != formal.size())
+      fail(fmt::format("function '{}' has {} {}s, the call gives {}", name, formal.size(), what, count));
+    for (size_t k = 0; k < count; ++k) {
+      if (list->elements[k].kind != Operand::Variable)
+        fail(fmt::format("{} {} of the call is not a .param variable", what, k));
+      result.push_back(frame->places[static_cast<size_t>(list->elements[k].index)]);
+    }
+    return result;
+  };
+  std::vector<Place> argumentPlaces = places(arguments, callee->params, "parameter");
+  std::vector<Place> returnPlaces = places(returns, callee->returns, "return value");
+
+  size_t skip = kNone;
+  if (current->guard >= 0) {
+    skip = kernel.code.size();
+    kernel.code.emplace_back();
+    out().line = current->line;
+    out().guard = frame->slots[static_cast<size_t>(current->guard)];
+    out().guardNegated = !current->guardNegated;
+    out().flow = Flow::Branch;
+    out().instrClass = InstrClass::Control;
+  }
+  Frame inner{callee, {}, {}, {}, 0, frame->depth + 1};
+  placeVariables(inner, argumentPlaces, returnPlaces);
+  inlineFunction(inner);
+  if (skip != kNone)
+    kernel.code[skip].target = inner.end;
+}
+
+void Decoder::resolve() {
+  for (Instr &in : kernel.code) {
+    if (in.flow == Flow::Branch)
+      in.target = labels[in.target];
+    if (in.flow == Flow::BranchIndexed)
+      for (uint32_t &target : in.list)
+        target = labels[target];
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Modifiers and operands
+//===----------------------------------------------------------------------===//
+
+bool Decoder::take(std::string_view mod) {
+  auto found = std::find(mods.begin(), mods.end(), mod);
+  if (found == mods.end())
+    return false;
+  mods.erase(found);
+  return true;
+}
+
+std::string Decoder::takePrefix(std::string_view prefix) {
+  for (auto it = mods.begin(); it != mods.end(); ++it)
+    if (it->compare(0, prefix.size(), prefix) == 0) {
+      std::string result = *it;
+      mods.erase(it);
+      return result;
+    }
+  return "";
+}
+
+Type Decoder::takeType() {
+  for (auto it = mods.begin(); it != mods.end(); ++it)
+    if (Type type = parseType(*it); type != Type::None) {
+      mods.erase(it);
+      return type;
+    }
+  return Type::None;
+}
+
+Type Decoder::requireType() {
+  Type type = takeType();
+  if (type == Type::None)
+    fail(fmt::format("'{}' needs a type", current->opcode));
+  return type;
+}
+
+const Operand &Decoder::operand(size_t i) const {
+  if (i >= current->operands.size())
+    fail(fmt::format("operand {} is missing", i + 1));
+  return current->operands[i];
+}
+
+void Decoder::expectOperands(size_t low, size_t high) const {
+  if (numOperands() < low || numOperands() > high)
+    fail(fmt::format("'{}' takes {} to {} operands, {} are given", current->opcode, low, high, numOperands()));
+}
+
+uint32_t Decoder::constant(uint64_t bits, int width) {
+  if (width < 64)
+    bits &= (uint64_t{1} << width) - 1;
+  int container = width == 1 ? 1 : width <= 32 ? 32 : 64;
+  auto [found, isNew] = constantSlots.try_emplace({bits, container}, 0);
+  if (isNew) {
+    found->second = allocate(container);
+    kernel.constants.push_back({found->second, bits, static_cast<uint8_t>(container == 64 ? 2 : 1), container == 1});
+  }
+  return found->second;
+}
+
+uint32_t Decoder::special(const std::string &name) {
+  static const std::set<std::string_view> known = {
+      "%tid.x",           "%tid.y",           "%tid.z",           "%ntid.x",          "%ntid.y",        "%ntid.z",
+      "%ctaid.x",         "%ctaid.y",         "%ctaid.z",         "%nctaid.x",        "%nctaid.y",      "%nctaid.z",
+      "%laneid",          "%warpid",          "%nwarpid",         "%smid",            "%nsmid",         "%gridid",
+      "%lanemask_eq",     "%lanemask_lt",     "%lanemask_le",     "%lanemask_gt",     "%lanemask_ge",   "%dynamic_smem_size",
+      "%total_smem_size", "%aggr_smem_size",  "%cluster_ctarank", "%cluster_nctarank", "%clusterid.x",  "%clusterid.y",
+      "%clusterid.z",     "%nclusterid.x",    "%nclusterid.y",    "%nclusterid.z",    "%cluster_ctaid.x", "%cluster_ctaid.y",
+      "%cluster_ctaid.z", "%cluster_nctaid.x", "%cluster_nctaid.y", "%cluster_nctaid.z", "%cc"};
+  if (!known.count(name))
+    fail(fmt::format("'{}' is neither a declared register nor a special register that the emulated device has", name));
+  auto [found, isNew] = kernel.specials.try_emplace(name, 0);
+  if (isNew)
+    found->second = allocate(64);
+  return found->second;
+}
+
+Type Decoder::registerType(const Operand &operand) const {
+  if (operand.kind != Operand::Register)
+    return Type::None;
+  return frame->function->registers[static_cast<size_t>(operand.index)].type;
+}
+
+uint32_t Decoder::source(const Operand &operand, Type type) {
+  int bits = typeBits(type);
+  switch (operand.kind) {
+  case Operand::Register: {
+    Type declared = registerType(operand);
+    if (declared == Type::Pred)
+      fail(fmt::format("register '{}' is a predicate where a value is expected", operand.name));
+    if (typeBits(declared) < bits)
+      fail(fmt::format("register '{}' has {} bits where {} are needed", operand.name, typeBits(declared), bits));
+    // A wider register gives its low bits: a 64-bit slot read as 32-bit lanes would be wrong, so only equal
+    // containers pass.
+    if (typeBits(declared) > 32 && bits <= 32)
+      fail(fmt::format("register '{}' has {} bits where {} are expected", operand.name, typeBits(declared), bits));
+    return frame->slots[static_cast<size_t>(operand.index)];
+  }
+  case Operand::Integer:
+    if (type == Type::F64 || type == Type::F32)
+      return constant(static_cast<uint64_t>(operand.value), bits);
+    return constant(static_cast<uint64_t>(operand.value), bits);
+  case Operand::Float32:
+  case Operand::Float64: {
+    if (bits == 64 && operand.kind == Operand::Float64)
+      return constant(static_cast<uint64_t>(operand.value), 64);
+    if (bits == 32) {
+      uint32_t narrow = static_cast<uint32_t>(operand.value);
+      if (operand.kind == Operand::Float64) {
+        double wide;
+        std::memcpy(&wide, &operand.value, 8);
+        float value = static_cast<float>(wide);
+        std::memcpy(&narrow, &value, 4);
+      }
+      return constant(narrow, 32);
+    }
+    if (bits == 64) {
+      float value;
+      uint32_t narrow = static_cast<uint32_t>(operand.value);
+      std::memcpy(&value, &narrow, 4);
+      double wide = value;
+      uint64_t wideBits;
+      std::memcpy(&wideBits, &wide, 8);
+      return constant(wideBits, 64);
+    }
+    fail("a floating-point constant does not fit the type of the instruction");
+  }
+  case Operand::Special:
+    return special(operand.name);
+  case Operand::Variable: {
+    const Place &place = frame->places[static_cast<size_t>(operand.index)];
+    return constant(place.offset + static_cast<uint64_t>(operand.value), bits);
+  }
+  case Operand::Symbol: {
+    auto found = context.symbols.find(operand.name);
+    if (found == context.symbols.end())
+      fail(fmt::format("'{}' is not declared", operand.name));
+    const Symbol &symbol = found->second;
+    if (symbol.space != Space::Shared)
+      return constant(symbol.address + static_cast<uint64_t>(operand.value), bits);
+    if (symbol.variable->isUnsized || symbol.variable->isExtern) {
+      usedDynamicAlignment = std::max<uint32_t>(usedDynamicAlignment, static_cast<uint32_t>(symbol.variable->alignment));
+      uint32_t slot = allocate(bits);
+      dynamicConstants.push_back(static_cast<uint32_t>(kernel.constants.size()));
+      kernel.constants.push_back({slot, static_cast<uint64_t>(operand.value), static_cast<uint8_t>(bits > 32 ? 2 : 1), false});
+      return slot;
+    }
+    std::string key = "/" + operand.name;
+    auto place = sharedPlaces.find(key);
+    if (place == sharedPlaces.end()) {
+      kernel.staticSharedEnd =
+          roundUp(kernel.staticSharedEnd, static_cast<uint64_t>(std::max(1, symbol.variable->alignment)));
+      place = sharedPlaces.emplace(key, kernel.staticSharedEnd).first;
+      kernel.staticSharedEnd += static_cast<uint32_t>(symbol.variable->bytes);
+    }
+    return constant(place->second + static_cast<uint64_t>(operand.value), bits);
+  }
+  default:
+    fail(fmt::format("an operand of '{}' has a form that is not supported", current->opcode));
+  }
+}
+
+uint32_t Decoder::predicate(const Operand &operand, bool &negated) {
+  negated = operand.negated;
+  if (operand.kind == Operand::Integer)
+    return constant(operand.value ? 1 : 0, 1);
+  if (registerType(operand) != Type::Pred)
+    fail(fmt::format("'{}' is not a predicate", operand.name));
+  return frame->slots[static_cast<size_t>(operand.index)];
+}
+
+uint32_t Decoder::destination(const Operand &operand, Type type) {
+  if (operand.kind == Operand::Sink)
+    return kSinkSlot;
+  Type declared = registerType(operand);
+  if (declared == Type::None || declared == Type::Pred)
+    fail(fmt::format("'{}' is not a register for the result", operand.name));
+  if (typeBits(declared) < typeBits(type))
+    fail(fmt::format("register '{}' has {} bits, the result {}", operand.name, typeBits(declared), typeBits(type)));
+  if (typeBits(declared) > 32 && typeBits(type) <= 32)
+    fail(fmt::format("register '{}' has {} bits, the result {}", operand.name, typeBits(declared), typeBits(type)));
+  return frame->slots[static_cast<size_t>(operand.index)];
+}
+
+uint32_t Decoder::predicateDestination(const Operand &operand) {
+  if (operand.kind == Operand::Sink)
+    return kSinkSlot;
+  if (registerType(operand) != Type::Pred)
+    fail(fmt::format("'{}' is not a predicate", operand.name));
+  return frame->slots[static_cast<size_t>(operand.index)];
+}
+
+void Decoder::address(const Operand &operand, Space &space) {
+  if (operand.kind != Operand::Address)
+    fail("expects an address in brackets");
+  const Operand &base = operand.elements[0];
+  out().offset = operand.value;
+  if (base.kind == Operand::Register) {
+    Type type = registerType(base);
+    if (typeBits(type) != 64 && typeBits(type) != 32)
+      fail(fmt::format("address register '{}' has {} bits", base.name, typeBits(type)));
+    out().wideAddress = typeBits(type) == 64;
+    out().src[0] = source(base, type);
+    return;
+  }
+  out().wideAddress = true;
+  if (base.kind == Operand::Variable && frame->places[static_cast<size_t>(base.index)].space == Space::Local &&
+      space == Space::Param)
+    space = Space::Local; // a parameter of a call
+  out().src[0] = source(base, Type::U64);
+}
+
+uint32_t Decoder::labelByName(const std::string &name, int scope) {
+  for (; scope >= 0; scope = frame->function->scopeParents[static_cast<size_t>(scope)]) {
+    const auto &table = frame->function->labels[static_cast<size_t>(scope)];
+    auto found = table.find(name);
+    if (found != table.end())
+      return frame->starts[static_cast<size_t>(found->second)];
+  }
+  fail(fmt::format("label '{}' is not defined", name));
+}
+
+uint32_t Decoder::label(const Operand &operand) {
+  if (operand.kind != Operand::Symbol)
+    fail("expects a label");
+  return labelByName(operand.name, operand.scope);
+}
+
+const std::vector<std::string> *Decoder::branchTargets(const std::string &name) const {
+  auto found = frame->function->branchTargets.find(name);
+  return found == frame->function->branchTargets.end() ? nullptr : &found->second;
+}
+
+} // namespace emulator
+} // namespace fourfold

@@ -1,0 +1,131 @@
+// Turns parsed functions into kernels: slots for registers, handlers for instructions, calls inlined.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#ifndef FOURFOLD_RUNTIME_EMULATOR_DECODER_H
+#define FOURFOLD_RUNTIME_EMULATOR_DECODER_H
+
+#include "Ast.h"
+#include "Program.h"
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fourfold {
+namespace emulator {
+
+/// What a module-level name stands for.
+struct Symbol {
+  Space space = Space::Global;
+  uint64_t address = 0; // global, const: device address
+  const Variable *variable = nullptr;
+};
+
+struct DecodeContext {
+  const ModuleAst *module = nullptr;
+  std::map<std::string, Symbol> symbols;
+  std::shared_ptr<const std::vector<std::string>> source;
+};
+
+/// Decodes one kernel; the instruction families (Integer.cpp, Float.cpp, ...) call back for operands.
+class Decoder {
+public:
+  Decoder(const DecodeContext &context, const Function &entry);
+  /// Throws LoadError on anything unsupported.
+  Kernel run();
+
+  // The instruction being decoded.
+  const Instruction &ast() const { return *current; }
+  Instr &out() { return kernel.code.back(); }
+  Kernel &result() { return kernel; }
+
+  [[noreturn]] void fail(const std::string &message) const;
+  /// Removes a modifier; what is left over at the end is an error.
+  bool take(std::string_view mod);
+  /// Removes and returns the first modifier that starts with the prefix, or "".
+  std::string takePrefix(std::string_view prefix);
+  /// Removes and returns the first modifier that is a type.
+  Type takeType();
+  Type requireType();
+
+  size_t numOperands() const { return current->operands.size(); }
+  const Operand &operand(size_t i) const;
+  void expectOperands(size_t low, size_t high) const;
+
+  /// A slot for reading: register, immediate of the type, special register, address of a variable.
+  uint32_t source(const Operand &operand, Type type);
+  /// A slot for a 32-bit value that selects something (lane, count).
+  uint32_t source32(const Operand &operand) { return source(operand, Type::U32); }
+  /// A predicate slot; `negated` gets the `!`.
+  uint32_t predicate(const Operand &operand, bool &negated);
+  /// A slot for writing.
+  uint32_t destination(const Operand &operand, Type type);
+  uint32_t predicateDestination(const Operand &operand);
+  /// Fills src[0], wideAddress and offset from `[base+offset]`; resolves the space of variables.
+  void address(const Operand &operand, Space &space);
+  uint32_t constant(uint64_t bits, int width);
+  uint32_t special(const std::string &name);
+  Type registerType(const Operand &operand) const;
+
+  uint32_t label(const Operand &operand);
+  const std::vector<std::string> *branchTargets(const std::string &name) const;
+  uint32_t labelByName(const std::string &name, int scope);
+
+private:
+  struct Place {
+    Space space;
+    uint64_t offset;
+  };
+  struct Frame {
+    const Function *function;
+    std::vector<uint32_t> slots;
+    std::vector<Place> places;
+    std::vector<uint32_t> starts; // statement -> label id
+    uint32_t end;                 // label id
+    int depth;
+  };
+
+  void inlineFunction(Frame &frame);
+  void decodeOne(const Instruction &instruction);
+  void decodeCall();
+  void placeVariables(Frame &frame, const std::vector<Place> &params, const std::vector<Place> &returns);
+  uint32_t allocate(int bits);
+  void resolve();
+
+  const DecodeContext &context;
+  const Function &entry;
+  Kernel kernel;
+  Frame *frame = nullptr;
+  const Instruction *current = nullptr;
+  std::vector<std::string> mods;
+  std::vector<uint32_t> labels; // label id -> instruction
+  std::vector<const Function *> active;
+  std::map<std::pair<uint64_t, int>, uint32_t> constantSlots;
+  std::map<std::string, uint32_t> sharedPlaces;
+  uint32_t usedDynamicAlignment = 16;
+  std::vector<uint32_t> dynamicConstants; // constants to be moved to the dynamic base
+};
+
+/// Each returns false if the opcode is not of its family.
+bool decodeInteger(Decoder &decoder);
+bool decodeFloat(Decoder &decoder);
+bool decodeHalf(Decoder &decoder);
+bool decodeMixedFloat(Decoder &decoder);
+bool decodeCompare(Decoder &decoder);
+bool decodeConvert(Decoder &decoder);
+bool decodeMove(Decoder &decoder);
+bool decodeMemory(Decoder &decoder);
+bool decodeAtomic(Decoder &decoder);
+bool decodeControl(Decoder &decoder);
+bool decodeWarpWide(Decoder &decoder);
+bool decodeAsyncCopy(Decoder &decoder);
+bool decodeMatrix(Decoder &decoder);
+
+/// Fills Instr::reconverge of all branches with the immediate post-dominator.
+void findReconvergence(std::vector<Instr> &code);
+
+} // namespace emulator
+} // namespace fourfold
+
+#endif // FOURFOLD_RUNTIME_EMULATOR_DECODER_H

@@ -1,0 +1,230 @@
+// Runs the warps of a block: instruction loop, divergence, barriers.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "Warp.h"
+
+#include "runtime/device/Driver.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace fourfold {
+namespace emulator {
+
+namespace {
+
+/// A warp that never waits hands over after this many instructions, so that spinning on another warp makes progress.
+constexpr int kQuantum = 1 << 16;
+
+std::string trim(const std::string &text) {
+  size_t first = text.find_first_not_of(" \t\r"), last = text.find_last_not_of(" \t\r");
+  return first == std::string::npos ? "" : text.substr(first, last - first + 1);
+}
+
+std::string blockName(const Block &block) {
+  return fmt::format("({}, {}, {})", block.index[0], block.index[1], block.index[2]);
+}
+
+std::string threadName(const Warp &warp, int lane) {
+  const unsigned *size = warp.launch->block;
+  unsigned linear = warp.index * kLanes + static_cast<unsigned>(lane);
+  return fmt::format("({}, {}, {})", linear % size[0], linear / size[0] % size[1], linear / (size[0] * size[1]));
+}
+
+/// Leaves the regions that end at the warp's pc.
+void reconverge(Warp &warp) {
+  while (warp.stack.size() > 1 &&
+         (warp.stack.back().mask == 0 || warp.stack.back().pc == warp.stack.back().reconverge))
+    warp.stack.pop_back();
+}
+
+void exitLanes(Warp &warp, uint32_t mask) {
+  warp.live &= ~mask;
+  for (StackEntry &entry : warp.stack)
+    entry.mask &= ~mask;
+  while (!warp.stack.empty() && warp.stack.back().mask == 0)
+    warp.stack.pop_back();
+  reconverge(warp);
+}
+
+void branch(Warp &warp, const Instr &in, uint32_t taken, uint32_t fallThrough) {
+  StackEntry &top = warp.stack.back();
+  if (!taken) {
+    ++top.pc;
+  } else if (!fallThrough) {
+    top.pc = in.target;
+  } else {
+    uint32_t next = top.pc + 1, reconvergence = in.reconverge;
+    top.pc = reconvergence;
+    uint32_t outer = top.mask;
+    (void)outer;
+    // kNone: the sides never meet again (both exit); the entry below then empties by exits alone.
+    if (next != reconvergence)
+      warp.stack.push_back({next, reconvergence, fallThrough});
+    if (in.target != reconvergence)
+      warp.stack.push_back({in.target, reconvergence, taken});
+  }
+}
+
+void branchIndexed(Warp &warp, const Instr &in, uint32_t mask) {
+  StackEntry &top = warp.stack.back();
+  uint32_t rest = top.mask & ~mask, next = top.pc + 1;
+  const uint32_t *index = warp.reg<uint32_t>(in.src[0]);
+  std::vector<StackEntry> entries;
+  while (mask) {
+    int lane = __builtin_ctz(mask);
+    if (index[lane] >= in.list.size())
+      report(warp, in, lane, device::kErrorIllegalInstruction,
+             fmt::format("branch index {} is not below the {} targets", index[lane], in.list.size()));
+    uint32_t same = 0;
+    for (int i = 0; i < kLanes; ++i)
+      same |= (mask >> i & 1) && index[i] == index[lane] ? 1u << i : 0;
+    entries.push_back({in.list[index[lane]], in.reconverge, same});
+    mask &= ~same;
+  }
+  if (rest)
+    entries.push_back({next, in.reconverge, rest});
+  if (entries.size() == 1) {
+    top.pc = entries[0].pc;
+    return;
+  }
+  top.pc = in.reconverge;
+  for (StackEntry &entry : entries)
+    if (entry.pc != in.reconverge)
+      warp.stack.push_back(entry);
+}
+
+/// Runs until the warp waits, ends or has had its turn.
+template <bool kChecks>
+void runWarp(Warp &warp) {
+  const Instr *code = warp.kernel->code.data();
+  Counters &counters = warp.block->counters;
+  for (int steps = 0; steps < kQuantum; ++steps) {
+    if (warp.stack.empty()) {
+      warp.state = Warp::State::Done;
+      break;
+    }
+    StackEntry *top = &warp.stack.back();
+    if (top->pc == top->reconverge && warp.stack.size() > 1) {
+      reconverge(warp);
+      continue;
+    }
+    uint32_t pc = top->pc, mask = top->mask;
+    warp.pc = pc;
+    const Instr &in = code[pc];
+    ++counters.warpInstructions[static_cast<size_t>(in.instrClass)];
+    if (in.guard != kNone) {
+      uint32_t value = warp.predicate(in.guard);
+      if (kChecks && (mask & ~warp.init[in.guard]))
+        reportUninit(warp, in, in.guard, mask, "as a predicate");
+      mask &= in.guardNegated ? ~value : value;
+    }
+    switch (in.flow) {
+    case Flow::Next:
+      if (mask) {
+        in.handler(warp, in, mask);
+        if (kChecks && !in.ownInit) {
+          uint32_t good = warp.init[in.src[0]] & warp.init[in.src[1]] & warp.init[in.src[2]] & warp.init[in.src[3]];
+          warp.setInit(in.dst, mask, good);
+          warp.setInit(in.dst2, mask, good);
+        }
+      }
+      ++warp.stack.back().pc;
+      break;
+    case Flow::Branch:
+      branch(warp, in, mask, top->mask & ~mask);
+      break;
+    case Flow::BranchIndexed:
+      if (!mask) {
+        ++top->pc;
+        break;
+      }
+      if (kChecks)
+        requireInit(warp, in, in.src[0], mask, "as a branch index");
+      branchIndexed(warp, in, mask);
+      break;
+    case Flow::Exit:
+      ++top->pc;
+      if (mask)
+        exitLanes(warp, mask);
+      break;
+    case Flow::Trap:
+      if (mask)
+        report(warp, in, __builtin_ctz(mask), device::kErrorIllegalInstruction, "the kernel executed a trap");
+      ++top->pc;
+      break;
+    case Flow::Barrier:
+      ++top->pc;
+      if (!mask)
+        break;
+      arriveAtBarrier(warp, in, mask);
+      if (warp.state != Warp::State::Ready)
+        return;
+      break;
+    }
+  }
+}
+
+} // namespace
+
+std::string lineText(const Kernel &kernel, int line) {
+  if (!kernel.source || line < 1 || static_cast<size_t>(line) > kernel.source->size())
+    return "";
+  return trim((*kernel.source)[static_cast<size_t>(line) - 1]);
+}
+
+void report(const Warp &warp, const Instr &in, int lane, int code, const std::string &message) {
+  std::string who = lane < 0 ? fmt::format("warp {}", warp.index) : fmt::format("thread {}", threadName(warp, lane));
+  throw Finding(code, fmt::format("kernel '{}', line {}: `{}`: block {}, {}: {}", warp.kernel->name, in.line,
+                                  lineText(*warp.kernel, in.line), blockName(*warp.block), who, message));
+}
+
+void reportUninit(const Warp &warp, const Instr &in, uint32_t slot, uint32_t mask, const char *use) {
+  int lane = __builtin_ctz(mask & ~warp.init[slot]);
+  std::string origin;
+  if (warp.uninitLine)
+    origin = fmt::format("; line {} loaded bytes never written, the last at {:#x}", warp.uninitLine, warp.uninitAddress);
+  report(warp, in, lane, device::kErrorLaunchFailed, fmt::format("uninitialised register used {}{}", use, origin));
+}
+
+void runBlock(Block &block) {
+  const Launch &launch = *block.launch;
+  size_t done = 0;
+  while (done < block.warps.size()) {
+    bool progress = false;
+    done = 0;
+    for (Warp &warp : block.warps) {
+      if (launch.stop.load(std::memory_order_relaxed))
+        return;
+      if (warp.state == Warp::State::Ready) {
+        progress = true;
+        if (warp.checks)
+          runWarp<true>(warp);
+        else
+          runWarp<false>(warp);
+        if (warp.state == Warp::State::Done)
+          releaseBarriers(block);
+      }
+      done += warp.state == Warp::State::Done;
+    }
+    if (progress || done == block.warps.size())
+      continue;
+    std::string dump;
+    const Warp *first = nullptr;
+    for (const Warp &warp : block.warps) {
+      if (warp.state != Warp::State::AtBarrier) {
+        dump += fmt::format("; warp {} has ended", warp.index);
+        continue;
+      }
+      first = first ? first : &warp;
+      const Barrier &barrier = block.barriers[warp.barrier];
+      dump += fmt::format("; warp {} waits at line {} for barrier {} ({} of {} threads arrived)", warp.index,
+                          warp.kernel->code[warp.pc].line, warp.barrier, barrier.arrived, barrier.expected);
+    }
+    report(*first, first->kernel->code[first->pc], -1, device::kErrorLaunchFailed,
+           "deadlock: every warp waits" + dump);
+  }
+}
+
+} // namespace emulator
+} // namespace fourfold

@@ -1,0 +1,293 @@
+// Launches: checks of the host's arguments, blocks over threads, counters.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "Device.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <fmt/format.h>
+#include <tbb/enumerable_thread_specific.h>
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+
+namespace fourfold {
+namespace emulator {
+
+namespace {
+
+constexpr size_t kMaxRecords = 4096;
+
+/// What one host thread keeps from block to block: registers with their constants in place.
+struct Worker {
+  Block block;
+  std::vector<uint8_t> registers;
+  std::vector<uint32_t> init;
+  bool ready = false;
+};
+
+void fillUnsigned(Warp &warp, uint32_t slot, const uint32_t *values) { std::memcpy(warp.reg<uint32_t>(slot), values, kLanes * 4); }
+
+void fillSpecial(Warp &warp, const std::string &name, uint32_t slot) {
+  const Launch &launch = *warp.launch;
+  const unsigned *size = launch.block;
+  uint32_t values[kLanes] = {};
+  for (unsigned lane = 0; lane < kLanes; ++lane) {
+    unsigned linear = warp.index * kLanes + lane;
+    uint32_t value = 0;
+    if (name == "%tid.x")
+      value = linear % size[0];
+    else if (name == "%tid.y")
+      value = linear / size[0] % size[1];
+    else if (name == "%tid.z")
+      value = linear / (size[0] * size[1]);
+    else if (name == "%ntid.x" || name == "%ntid.y" || name == "%ntid.z")
+      value = size[name[6] - 'x'];
+    else if (name == "%nctaid.x" || name == "%nctaid.y" || name == "%nctaid.z")
+      value = launch.grid[name[8] - 'x'];
+    else if (name == "%laneid")
+      value = lane;
+    else if (name == "%warpid")
+      value = warp.index;
+    else if (name == "%nwarpid")
+      value = (size[0] * size[1] * size[2] + kLanes - 1) / kLanes;
+    else if (name == "%nsmid")
+      value = static_cast<uint32_t>(launch.smCount);
+    else if (name == "%lanemask_eq")
+      value = 1u << lane;
+    else if (name == "%lanemask_lt")
+      value = (1u << lane) - 1;
+    else if (name == "%lanemask_le")
+      value = (2u << lane) - 1;
+    else if (name == "%lanemask_gt")
+      value = ~((2u << lane) - 1);
+    else if (name == "%lanemask_ge")
+      value = ~((1u << lane) - 1);
+    else if (name == "%dynamic_smem_size")
+      value = launch.sharedBytes - warp.kernel->dynamicShared;
+    else if (name == "%total_smem_size" || name == "%aggr_smem_size")
+      value = launch.sharedBytes - kSharedStart;
+    else if (name == "%cluster_nctarank" || name.rfind("%cluster_nctaid.", 0) == 0)
+      value = 1;
+    values[lane] = value;
+  }
+  fillUnsigned(warp, slot, values);
+}
+
+void fillBlockSpecial(Warp &warp, const std::string &name, uint32_t slot) {
+  const unsigned *index = warp.block->index, *grid = warp.launch->grid;
+  uint32_t value;
+  if (name.rfind("%ctaid.", 0) == 0 || name.rfind("%clusterid.", 0) == 0)
+    value = index[name.back() - 'x'];
+  else if (name == "%smid")
+    value = (index[0] + grid[0] * (index[1] + grid[1] * index[2])) % static_cast<unsigned>(warp.launch->smCount);
+  else if (name.rfind("%nclusterid.", 0) == 0)
+    value = grid[name.back() - 'x'];
+  else
+    return;
+  std::fill_n(warp.reg<uint32_t>(slot), kLanes, value);
+}
+
+void prepareWorker(Worker &worker, const Launch &launch) {
+  const Kernel &kernel = *launch.kernel;
+  unsigned threads = launch.block[0] * launch.block[1] * launch.block[2];
+  size_t numWarps = (threads + kLanes - 1) / kLanes;
+  size_t warpBytes = size_t{kernel.numSlots} * kSlotBytes;
+  worker.registers.assign(numWarps * warpBytes + 64, 0);
+  worker.init.assign(numWarps * kernel.numSlots, 0);
+  uint8_t *base = worker.registers.data();
+  base += (64 - reinterpret_cast<uintptr_t>(base) % 64) % 64;
+  worker.block.launch = &launch;
+  worker.block.warps = std::vector<Warp>(numWarps);
+  for (size_t i = 0; i < numWarps; ++i) {
+    Warp &warp = worker.block.warps[i];
+    warp.registers = base + i * warpBytes;
+    warp.init = worker.init.data() + i * kernel.numSlots;
+    warp.block = &worker.block;
+    warp.launch = &launch;
+    warp.kernel = &kernel;
+    warp.index = static_cast<uint32_t>(i);
+    unsigned left = threads - static_cast<unsigned>(i) * kLanes;
+    warp.threads = left >= kLanes ? kAllLanes : (1u << left) - 1;
+    warp.checks = launch.checks != CheckLevel::None;
+    warp.local.resize(size_t{kernel.localBytes} * kLanes);
+    for (const Constant &constant : kernel.constants) {
+      if (constant.isPredicate)
+        *warp.reg<uint32_t>(constant.slot) = constant.bits ? kAllLanes : 0;
+      else if (constant.units == 2)
+        std::fill_n(warp.reg<uint64_t>(constant.slot), kLanes, constant.bits);
+      else
+        std::fill_n(warp.reg<uint32_t>(constant.slot), kLanes, static_cast<uint32_t>(constant.bits));
+    }
+    for (const auto &[name, slot] : kernel.specials)
+      fillSpecial(warp, name, slot);
+  }
+  worker.ready = true;
+}
+
+void startBlock(Worker &worker, const Launch &launch, unsigned linear) {
+  const Kernel &kernel = *launch.kernel;
+  Block &block = worker.block;
+  block.index[0] = linear % launch.grid[0];
+  block.index[1] = linear / launch.grid[0] % launch.grid[1];
+  block.index[2] = linear / (launch.grid[0] * launch.grid[1]);
+  bool trackRaces = launch.checks == CheckLevel::Full && !kernel.sharesByFlags && block.warps.size() > 1;
+  block.shared.prepare(launch.sharedBytes, static_cast<uint32_t>(block.warps.size()), trackRaces);
+  for (Barrier &barrier : block.barriers)
+    barrier = Barrier();
+  for (Warp &warp : block.warps) {
+    std::fill_n(warp.init, kernel.numSlots, 0u);
+    for (uint32_t slot = 0; slot < kFirstSlot; ++slot)
+      warp.init[slot] = kAllLanes;
+    for (const Constant &constant : kernel.constants)
+      warp.init[constant.slot] = kAllLanes;
+    for (const auto &[name, slot] : kernel.specials) {
+      warp.init[slot] = name == "%cc" ? 0 : kAllLanes;
+      fillBlockSpecial(warp, name, slot);
+    }
+    warp.live = warp.threads;
+    warp.state = Warp::State::Ready;
+    warp.stack.assign(1, StackEntry{0, kNone, warp.threads});
+    warp.copies.clear();
+    std::fill_n(warp.committed, kLanes, 0);
+    warp.uninitLine = 0;
+    ++block.counters.blocks;
+  }
+  block.counters.blocks -= block.warps.size() - 1;
+}
+
+int checkLaunch(const Context &context, const LoadedFunction &function, const unsigned *grid, const unsigned *block, unsigned sharedBytes,
+                std::string &finding) {
+  const Kernel &kernel = function.kernel;
+  const DeviceInfo &device = kDevices[context.ordinal];
+  uint64_t threads = uint64_t{block[0]} * block[1] * block[2];
+  auto refuse = [&](int code, std::string text) {
+    finding = fmt::format("launch of '{}': {}", kernel.name, text);
+    return code;
+  };
+  if (!grid[0] || !grid[1] || !grid[2] || !threads)
+    return refuse(device::kErrorInvalidValue, "a dimension of the grid or of the block is 0");
+  if (grid[0] > 0x7fffffffu || grid[1] > 65535 || grid[2] > 65535)
+    return refuse(device::kErrorInvalidValue, fmt::format("grid ({}, {}, {}) is above the limit (2147483647, 65535, 65535)", grid[0],
+                                                          grid[1], grid[2]));
+  if (block[0] > 1024 || block[1] > 1024 || block[2] > 64 || threads > 1024)
+    return refuse(device::kErrorInvalidValue,
+                  fmt::format("block ({}, {}, {}) is above the limit of (1024, 1024, 64) and 1024 threads", block[0], block[1], block[2]));
+  if (kernel.requiredThreads[0])
+    for (int i = 0; i < 3; ++i)
+      if (kernel.requiredThreads[i] != block[i])
+        return refuse(device::kErrorInvalidValue,
+                      fmt::format("block ({}, {}, {}) is not the .reqntid ({}, {}, {}) of the kernel", block[0], block[1], block[2],
+                                  kernel.requiredThreads[0], kernel.requiredThreads[1], kernel.requiredThreads[2]));
+  if (kernel.maxThreads[0]) {
+    uint64_t most = uint64_t{kernel.maxThreads[0]} * kernel.maxThreads[1] * kernel.maxThreads[2];
+    if (threads > most)
+      return refuse(device::kErrorInvalidValue, fmt::format("{} threads are above the .maxntid of the kernel, {}", threads, most));
+  }
+  int limit = function.maxDynamicShared ? function.maxDynamicShared : 48 * 1024;
+  int fixed = static_cast<int>(kernel.staticSharedEnd - kSharedStart);
+  if (static_cast<int64_t>(sharedBytes) > std::max(limit - (function.maxDynamicShared ? 0 : fixed), 0) ||
+      static_cast<int64_t>(sharedBytes) + fixed > device.sharedOptin)
+    return refuse(device::kErrorInvalidValue,
+                  fmt::format("{} bytes of dynamic and {} of static shared memory are above the limit: {} bytes by default, up to {} "
+                              "after cuFuncSetAttribute(MAX_DYNAMIC_SHARED_SIZE_BYTES), which is at {}",
+                              sharedBytes, fixed, 48 * 1024, device.sharedOptin, function.maxDynamicShared));
+  return device::kSuccess;
+}
+
+} // namespace
+
+int launch(Context &context, LoadedFunction &function, const unsigned *grid, const unsigned *block, unsigned sharedBytes, void **params,
+           std::string &finding) {
+  if (int error = checkLaunch(context, function, grid, block, sharedBytes, finding))
+    return error;
+  State &global = state();
+  const Kernel &kernel = function.kernel;
+  const DeviceInfo &device = kDevices[context.ordinal];
+  Launch launch;
+  launch.kernel = &kernel;
+  std::copy_n(grid, 3, launch.grid);
+  std::copy_n(block, 3, launch.block);
+  launch.sharedBytes = std::max(kernel.staticSharedEnd, sharedBytes ? kernel.dynamicShared + sharedBytes : 0);
+  launch.params.resize(kernel.paramBytes);
+  for (size_t i = 0; i < kernel.params.size(); ++i) {
+    if (!params || !params[i]) {
+      finding = fmt::format("launch of '{}': parameter {} of {} is null", kernel.name, i, kernel.params.size());
+      return device::kErrorInvalidValue;
+    }
+    std::memcpy(launch.params.data() + kernel.paramOffsets[i], params[i], static_cast<size_t>(kernel.params[i].bytes));
+  }
+  launch.memory = &context.memory;
+  launch.checks = global.options.checks;
+  launch.ordinal = context.ordinal;
+  launch.major = device.major;
+  launch.minor = device.minor;
+  launch.smCount = device.smCount;
+
+  std::mutex failureMutex;
+  int failure = device::kSuccess;
+  unsigned failedBlock = 0;
+  auto fail = [&](unsigned linear, int code, const std::string &message) {
+    std::lock_guard<std::mutex> lock(failureMutex);
+    launch.stop = true;
+    if (failure == device::kSuccess || linear < failedBlock) {
+      failure = code;
+      failedBlock = linear;
+      finding = message;
+    }
+  };
+
+  auto start = std::chrono::steady_clock::now();
+  uint64_t total = uint64_t{grid[0]} * grid[1] * grid[2];
+  tbb::enumerable_thread_specific<Worker> workers;
+  std::atomic<uint64_t> next{0};
+  auto work = [&] {
+    Worker &worker = workers.local();
+    try {
+      if (!worker.ready)
+        prepareWorker(worker, launch);
+      // Blocks start in order, as a GPU starts them: a block may wait for an earlier one.
+      for (uint64_t linear; !launch.stop && (linear = next++) < total;) {
+        try {
+          startBlock(worker, launch, static_cast<unsigned>(linear));
+          runBlock(worker.block);
+        } catch (const Finding &error) {
+          fail(static_cast<unsigned>(linear), error.code, error.what());
+        }
+      }
+    } catch (const std::bad_alloc &) {
+      fail(0, device::kErrorOutOfMemory, fmt::format("launch of '{}': the host has no memory left", kernel.name));
+    }
+  };
+  int threads = global.options.threads ? global.options.threads : tbb::this_task_arena::max_concurrency();
+  threads = static_cast<int>(std::min<uint64_t>(static_cast<uint64_t>(threads), total));
+  if (threads <= 1) {
+    work();
+  } else {
+    tbb::task_arena arena(threads);
+    arena.execute([&] { tbb::parallel_for(0, threads, [&](int) { work(); }, tbb::simple_partitioner()); });
+  }
+
+  KernelRecord record;
+  record.name = kernel.name;
+  std::copy_n(grid, 3, record.grid);
+  std::copy_n(block, 3, record.block);
+  for (Worker &worker : workers) {
+    for (size_t i = 0; i < kernel.mmaKinds.size(); ++i)
+      if (worker.block.mmaCounts[i])
+        worker.block.counters.mmas[kernel.mmaKinds[i]] += worker.block.mmaCounts[i];
+    record.counters += worker.block.counters;
+  }
+  record.counters.launches = 1;
+  record.counters.kernelNanoseconds = static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start).count());
+  global.totals += record.counters;
+  global.records.push_back(std::move(record));
+  if (global.records.size() > kMaxRecords)
+    global.records.pop_front();
+  return failure;
+}
+
+} // namespace emulator
+} // namespace fourfold

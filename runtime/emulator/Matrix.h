@@ -1,0 +1,23 @@
+// Shared by the matrix instructions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#ifndef FOURFOLD_RUNTIME_EMULATOR_MATRIX_H
+#define FOURFOLD_RUNTIME_EMULATOR_MATRIX_H
+
+#include "Decoder.h"
+#include "Warp.h"
+
+namespace fourfold {
+namespace emulator {
+
+/// Reports unless all 32 lanes execute.
+void requireFullWarp(Warp &warp, const Instr &in, uint32_t mask);
+
+bool decodeMma(Decoder &decoder);
+/// The block-scaled kinds; called with the shape and kind taken.
+bool decodeMmaScaled(Decoder &decoder, const std::string &kind);
+
+} // namespace emulator
+} // namespace fourfold
+
+#endif // FOURFOLD_RUNTIME_EMULATOR_MATRIX_H

@@ -1,0 +1,26 @@
+// Settings of the emulated device, from code and from the environment.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#ifndef FOURFOLD_RUNTIME_EMULATOR_OPTIONS_H
+#define FOURFOLD_RUNTIME_EMULATOR_OPTIONS_H
+
+namespace fourfold {
+namespace emulator {
+
+/// How much is checked. `None`: only what protects the process (bounds). `Fast`: also initialisation, alignment and pending
+/// copies. `Full`: also shared-memory races between warps.
+enum class CheckLevel { None, Fast, Full };
+
+struct Options {
+  int threads = 0; // 0: as many as the hardware has
+  CheckLevel checks = CheckLevel::Full;
+};
+
+/// FOURFOLD_EMULATOR_CHECK (none|fast|full) and FOURFOLD_EMULATOR_THREADS over the defaults. An unknown value means `full`: a typing
+/// mistake never switches checks off.
+Options optionsFromEnvironment();
+
+} // namespace emulator
+} // namespace fourfold
+
+#endif // FOURFOLD_RUNTIME_EMULATOR_OPTIONS_H

@@ -1,0 +1,591 @@
+// A recursive-descent parser of PTX modules (PTX ISA 4 and 11).
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "Parser.h"
+
+#include "Lexer.h"
+
+#include <cstring>
+#include <fmt/format.h>
+#include <set>
+
+namespace fourfold {
+namespace emulator {
+
+namespace {
+
+class Parser {
+public:
+  explicit Parser(std::string_view source) : tokens(tokenize(source)) {
+    size_t start = 0;
+    while (start <= source.size()) {
+      size_t end = source.find('\n', start);
+      if (end == std::string_view::npos)
+        end = source.size();
+      module.lines.emplace_back(source.substr(start, end - start));
+      start = end + 1;
+    }
+  }
+
+  ModuleAst run() {
+    while (current().kind != Token::End)
+      topLevel();
+    if (module.target.empty())
+      throw LoadError(1, "the module has no .target directive");
+    return std::move(module);
+  }
+
+private:
+  //===--------------------------------------------------------------------===//
+  // Tokens
+  //===--------------------------------------------------------------------===//
+
+  const Token &current() const { return tokens[position]; }
+  const Token &ahead(size_t n) const { return tokens[std::min(position + n, tokens.size() - 1)]; }
+  [[noreturn]] void fail(const std::string &message) const { throw LoadError(current().line, message); }
+  bool at(std::string_view text) const {
+    return current().kind != Token::End && current().kind != Token::String && current().text == text;
+  }
+  bool accept(std::string_view text) {
+    if (!at(text))
+      return false;
+    ++position;
+    return true;
+  }
+  void expect(std::string_view text) {
+    if (!accept(text))
+      fail(fmt::format("expects '{}' but finds '{}'", text,
+                       current().kind == Token::End ? "the end of the text" : current().text));
+  }
+  std::string word() {
+    if (current().kind != Token::Word)
+      fail(fmt::format("expects a name but finds '{}'", current().text));
+    return std::string(tokens[position++].text);
+  }
+  int64_t integer() {
+    bool negative = accept("-");
+    if (current().kind != Token::Integer)
+      fail(fmt::format("expects an integer but finds '{}'", current().text));
+    int64_t value = static_cast<int64_t>(tokens[position++].value);
+    return negative ? -value : value;
+  }
+  void skipLine() {
+    int line = current().line;
+    while (current().kind != Token::End && current().line == line)
+      ++position;
+  }
+  void skipBraces() {
+    expect("{");
+    for (int depth = 1; depth > 0; ++position) {
+      if (current().kind == Token::End)
+        fail("a brace is not closed");
+      depth += at("{") ? 1 : at("}") ? -1 : 0;
+    }
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Module level
+  //===--------------------------------------------------------------------===//
+
+  void topLevel() {
+    if (accept(".version")) {
+      // "8.7" is lexed as a float; its text is what counts.
+      std::string text(tokens[position++].text);
+      if (std::sscanf(text.c_str(), "%d.%d", &module.versionMajor, &module.versionMinor) != 2)
+        fail(fmt::format("malformed .version '{}'", text));
+    } else if (accept(".target")) {
+      module.target = word();
+      while (accept(","))
+        word();
+    } else if (accept(".address_size")) {
+      module.addressSize = static_cast<int>(integer());
+      if (module.addressSize != 64)
+        fail("only .address_size 64 is supported");
+    } else if (at(".file") || at(".loc") || at(".pragma")) {
+      skipLine();
+    } else if (accept(".section")) {
+      ++position;
+      skipBraces();
+    } else if (at(".b8") || at(".b16") || at(".b32") || at(".b64")) {
+      skipLine(); // loose DWARF data
+    } else if (accept(";") || accept(".alias")) {
+      if (at(";"))
+        return;
+    } else {
+      declaration();
+    }
+  }
+
+  void declaration() {
+    bool isExtern = false;
+    for (;;) {
+      if (accept(".visible") || accept(".weak") || accept(".common"))
+        continue;
+      if (accept(".extern")) {
+        isExtern = true;
+        continue;
+      }
+      break;
+    }
+    if (accept(".entry"))
+      return function(true);
+    if (accept(".func"))
+      return function(false);
+    Space space;
+    if (accept(".global"))
+      space = Space::Global;
+    else if (accept(".const"))
+      space = Space::Const;
+    else if (accept(".shared"))
+      space = Space::Shared;
+    else
+      fail(fmt::format("directive '{}' is not supported at module level", current().text));
+    do {
+      Variable variable = variableDeclaration(space);
+      variable.isExtern = isExtern;
+      module.variables.push_back(std::move(variable));
+    } while (accept(","));
+    expect(";");
+  }
+
+  /// What follows a state space: `.align 4 .v4 .b8 name[8][2] = {...}`.
+  Variable variableDeclaration(Space space) {
+    Variable variable;
+    variable.space = space;
+    variable.line = current().line;
+    int vector = 1;
+    int alignment = 0;
+    for (; current().kind == Token::Directive; ++position) {
+      std::string_view text = current().text.substr(1);
+      if (text == "align") {
+        ++position;
+        alignment = static_cast<int>(current().value);
+      } else if (text == "v2" || text == "v4") {
+        vector = text[1] - '0';
+      } else if (text == "ptr" || text == "global" || text == "shared" || text == "const" || text == "local") {
+        // attributes of pointer parameters carry no meaning here
+      } else if (parseType(text) != Type::None) {
+        variable.type = parseType(text);
+      } else if (text == "attribute") {
+        while (!at(")"))
+          ++position;
+      } else if (text == "texref" || text == "samplerref" || text == "surfref") {
+        fail(fmt::format("variables of type '.{}' are not supported", text));
+      } else {
+        fail(fmt::format("attribute '.{}' of a variable is not supported", text));
+      }
+    }
+    variable.name = word();
+    int64_t count = vector;
+    while (accept("[")) {
+      if (accept("]")) {
+        variable.isUnsized = true;
+        continue;
+      }
+      count *= integer();
+      expect("]");
+    }
+    int element = typeBytes(variable.type);
+    variable.alignment = alignment ? alignment : element * vector;
+    variable.bytes = variable.isUnsized ? 0 : count * element;
+    if (accept("=")) {
+      initializer(variable, element);
+      if (variable.isUnsized)
+        variable.bytes = static_cast<int64_t>(variable.initializer.size());
+      variable.initializer.resize(static_cast<size_t>(variable.bytes));
+    }
+    return variable;
+  }
+
+  void initializer(Variable &variable, int element) {
+    if (accept("{")) {
+      if (accept("}"))
+        return;
+      do
+        initializer(variable, element);
+      while (accept(","));
+      expect("}");
+      return;
+    }
+    uint64_t bits = 0;
+    bool negative = accept("-");
+    const Token &token = current();
+    if (token.kind == Token::Word) {
+      bool generic = token.text == "generic";
+      Variable::Fixup fixup{static_cast<int64_t>(variable.initializer.size()), "", 0, generic, element};
+      ++position;
+      if (generic) {
+        expect("(");
+        fixup.symbol = word();
+        expect(")");
+      } else if (token.text == "mask") {
+        fail("mask() in an initialiser is not supported");
+      } else {
+        fixup.symbol = token.text;
+      }
+      if (accept("+"))
+        fixup.addend = integer();
+      variable.fixups.push_back(fixup);
+    } else {
+      bits = token.value;
+      if (token.kind == Token::Float64 && element == 4) {
+        double wide;
+        std::memcpy(&wide, &bits, 8);
+        float narrow = static_cast<float>(wide);
+        uint32_t word32;
+        std::memcpy(&word32, &narrow, 4);
+        bits = word32;
+      } else if (token.kind != Token::Integer && token.kind != Token::Float32 && token.kind != Token::Float64) {
+        fail(fmt::format("'{}' in an initialiser is not supported", token.text));
+      }
+      if (negative)
+        bits = token.kind == Token::Integer ? 0 - bits : bits ^ (uint64_t{1} << (element * 8 - 1));
+      ++position;
+    }
+    for (int i = 0; i < element; ++i)
+      variable.initializer.push_back(i < 8 ? static_cast<uint8_t>(bits >> (8 * i)) : 0);
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Functions
+  //===--------------------------------------------------------------------===//
+
+  int addVariable(Variable variable) {
+    names.back().variables[variable.name] = static_cast<int>(function_.variables.size());
+    function_.variables.push_back(std::move(variable));
+    return static_cast<int>(function_.variables.size()) - 1;
+  }
+
+  std::vector<int> parameterList() {
+    std::vector<int> list;
+    expect("(");
+    while (!accept(")")) {
+      if (accept(".reg")) {
+        Variable variable = variableDeclaration(Space::Param);
+        fail(fmt::format("register parameter '{}' is not supported", variable.name));
+      }
+      expect(".param");
+      list.push_back(addVariable(variableDeclaration(Space::Param)));
+      accept(",");
+    }
+    return list;
+  }
+
+  void function(bool isEntry) {
+    function_ = Function();
+    names.clear();
+    openScope();
+    function_.isEntry = isEntry;
+    function_.line = current().line;
+    if (!isEntry && at("("))
+      function_.returns = parameterList();
+    function_.name = word();
+    if (at("("))
+      function_.params = parameterList();
+    for (;;) {
+      if (accept(".maxntid"))
+        dimensions(function_.maxThreads);
+      else if (accept(".reqntid"))
+        dimensions(function_.requiredThreads);
+      else if (accept(".minnctapersm"))
+        function_.minBlocks = static_cast<int>(integer());
+      else if (accept(".maxnreg"))
+        integer();
+      else if (accept(".noreturn") || accept(".explicitcluster") || accept(".blocksareclusters"))
+        ;
+      else if (accept(".abi_preserve") || accept(".abi_preserve_control"))
+        integer();
+      else if (accept(".pragma"))
+        skipLine();
+      else if (at(".reqnctapercluster") || at(".maxclusterrank"))
+        fail(fmt::format("clusters ('{}') are not supported", current().text));
+      else
+        break;
+    }
+    if (accept("{")) {
+      function_.hasBody = true;
+      while (!accept("}"))
+        statement();
+    } else {
+      expect(";");
+    }
+    for (Scope &scope : closedScopes())
+      (void)scope;
+    module.functions.push_back(std::move(function_));
+  }
+
+  void dimensions(unsigned *values) {
+    values[0] = values[1] = values[2] = 1;
+    int i = 0;
+    do
+      values[i++] = static_cast<unsigned>(integer());
+    while (i < 3 && accept(","));
+  }
+
+  struct Scope {
+    int id;
+    std::map<std::string, int, std::less<>> registers, variables;
+    // `%r<100>` declares a range; members are made when first named.
+    std::map<std::string, std::pair<int64_t, Type>, std::less<>> ranges;
+  };
+  std::vector<Scope> closedScopes() { return std::move(names); }
+
+  void openScope() {
+    int id = static_cast<int>(function_.labels.size());
+    function_.scopeParents.push_back(names.empty() ? -1 : names.back().id);
+    function_.labels.emplace_back();
+    names.push_back(Scope{id, {}, {}, {}});
+  }
+
+  void statement() {
+    if (current().kind == Token::End)
+      fail("a function body is not closed");
+    if (accept(";"))
+      return;
+    if (accept("{")) {
+      openScope();
+      while (!accept("}"))
+        statement();
+      names.pop_back();
+      return;
+    }
+    if (current().kind == Token::Directive)
+      return bodyDirective();
+    if (current().kind == Token::Word && ahead(1).text == ":" && ahead(1).kind == Token::Punct) {
+      std::string label = word();
+      expect(":");
+      if (at(".branchtargets") || at(".callprototype") || at(".calltargets")) {
+        bool targets = at(".branchtargets");
+        ++position;
+        std::vector<std::string> list;
+        while (!accept(";")) {
+          if (targets && current().kind == Token::Word)
+            list.emplace_back(current().text);
+          ++position;
+        }
+        function_.branchTargets[label] = std::move(list);
+        return;
+      }
+      if (!function_.labels[names.back().id].emplace(label, static_cast<int>(function_.body.size())).second)
+        fail(fmt::format("label '{}' is defined twice", label));
+      return;
+    }
+    instruction();
+  }
+
+  void bodyDirective() {
+    if (at(".loc") || at(".file") || at(".pragma"))
+      return skipLine();
+    if (accept(".reg"))
+      return registers();
+    Space space;
+    if (accept(".shared"))
+      space = Space::Shared;
+    else if (accept(".local"))
+      space = Space::Local;
+    else if (accept(".param"))
+      space = Space::Param;
+    else if (accept(".global"))
+      space = Space::Global;
+    else if (accept(".const"))
+      space = Space::Const;
+    else
+      fail(fmt::format("directive '{}' is not supported in a function body", current().text));
+    do
+      addVariable(variableDeclaration(space));
+    while (accept(","));
+    expect(";");
+  }
+
+  void registers() {
+    Type type = Type::None;
+    for (; current().kind == Token::Directive; ++position) {
+      Type named = parseType(current().text.substr(1));
+      if (named == Type::None)
+        fail(fmt::format("registers of type '{}' are not supported", current().text));
+      type = named;
+    }
+    do {
+      std::string name = word();
+      if (accept("<")) {
+        names.back().ranges[name] = {integer(), type};
+        expect(">");
+      } else {
+        names.back().registers[name] = static_cast<int>(function_.registers.size());
+        function_.registers.push_back({name, type});
+      }
+    } while (accept(","));
+    expect(";");
+  }
+
+  int findRegister(std::string_view name) {
+    for (size_t i = names.size(); i-- > 0;) {
+      Scope &scope = names[i];
+      auto found = scope.registers.find(name);
+      if (found != scope.registers.end())
+        return found->second;
+      size_t digits = name.size();
+      while (digits > 0 && std::isdigit(static_cast<unsigned char>(name[digits - 1])))
+        --digits;
+      // `%rd1<2>` may also be a range, so every split of the trailing digits counts.
+      for (size_t split = digits; split < name.size(); ++split) {
+        auto range = scope.ranges.find(name.substr(0, split));
+        if (range == scope.ranges.end())
+          continue;
+        int64_t number = std::strtoll(std::string(name.substr(split)).c_str(), nullptr, 10);
+        if (number >= range->second.first)
+          continue;
+        int index = static_cast<int>(function_.registers.size());
+        function_.registers.push_back({std::string(name), range->second.second});
+        scope.registers.emplace(std::string(name), index);
+        return index;
+      }
+    }
+    return -1;
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Instructions
+  //===--------------------------------------------------------------------===//
+
+  void instruction() {
+    Instruction result;
+    result.line = current().line;
+    if (accept("@")) {
+      result.guardNegated = accept("!");
+      std::string name = word();
+      result.guard = findRegister(name);
+      if (result.guard < 0)
+        fail(fmt::format("predicate '{}' is not declared", name));
+      result.line = current().line;
+    }
+    std::string full = word();
+    size_t start = 0;
+    for (size_t i = 0; i <= full.size(); ++i)
+      if (i == full.size() || full[i] == '.') {
+        std::string part = full.substr(start, i - start);
+        if (start == 0)
+          result.opcode = part;
+        else
+          result.mods.push_back(part);
+        start = i + 1;
+      }
+    if (!at(";")) {
+      do
+        result.operands.push_back(operand());
+      while (accept(","));
+    }
+    expect(";");
+    function_.body.push_back(std::move(result));
+  }
+
+  Operand operand() {
+    Operand result;
+    if (accept("{")) {
+      result.kind = Operand::Vector;
+      do
+        result.elements.push_back(operand());
+      while (accept(","));
+      expect("}");
+      return result;
+    }
+    if (accept("(")) {
+      result.kind = Operand::List;
+      while (!accept(")")) {
+        result.elements.push_back(operand());
+        accept(",");
+      }
+      return result;
+    }
+    if (accept("[")) {
+      result.kind = Operand::Address;
+      result.elements.push_back(operand());
+      if (accept(","))
+        fail("tensor and multi-part addresses are not supported");
+      if (accept("+"))
+        result.value = integer();
+      else if (at("-"))
+        result.value = integer();
+      expect("]");
+      return result;
+    }
+    if (accept("!")) {
+      result = operand();
+      result.negated = !result.negated;
+      return result;
+    }
+    if (accept("~")) {
+      result = operand();
+      result.value = ~result.value;
+      return result;
+    }
+    if (accept("-")) {
+      result = operand();
+      if (result.kind == Operand::Integer)
+        result.value = -result.value;
+      else if (result.kind == Operand::Float64)
+        result.value = static_cast<int64_t>(static_cast<uint64_t>(result.value) ^ (uint64_t{1} << 63));
+      else if (result.kind == Operand::Float32)
+        result.value ^= int64_t{0x80000000};
+      else
+        fail("a minus sign before a register is not supported");
+      return result;
+    }
+    const Token &token = current();
+    switch (token.kind) {
+    case Token::Integer:
+    case Token::Float32:
+    case Token::Float64:
+      result.kind = token.kind == Token::Integer   ? Operand::Integer
+                    : token.kind == Token::Float32 ? Operand::Float32
+                                                   : Operand::Float64;
+      result.value = static_cast<int64_t>(token.value);
+      ++position;
+      return result;
+    case Token::Word:
+      break;
+    default:
+      fail(fmt::format("unexpected '{}' in an operand", token.text));
+    }
+    result.name = word();
+    result.scope = names.back().id;
+    if (result.name == "_") {
+      result.kind = Operand::Sink;
+    } else if ((result.index = findRegister(result.name)) >= 0) {
+      result.kind = Operand::Register;
+    } else if (result.name[0] == '%') {
+      result.kind = Operand::Special;
+    } else {
+      result.kind = Operand::Symbol;
+      for (size_t i = names.size(); i-- > 0;) {
+        auto found = names[i].variables.find(result.name);
+        if (found == names[i].variables.end())
+          continue;
+        result.kind = Operand::Variable;
+        result.index = found->second;
+        break;
+      }
+    }
+    if (accept("|"))
+      result.paired.push_back(operand());
+    bool isSymbol = result.kind == Operand::Symbol || result.kind == Operand::Variable;
+    if (isSymbol && at("+") && ahead(1).kind == Token::Integer) {
+      ++position;
+      result.value = integer();
+    }
+    return result;
+  }
+
+  std::vector<Token> tokens;
+  size_t position = 0;
+  ModuleAst module;
+  Function function_;
+  std::vector<Scope> names;
+};
+
+} // namespace
+
+ModuleAst parseModule(std::string_view source) { return Parser(source).run(); }
+
+} // namespace emulator
+} // namespace fourfold

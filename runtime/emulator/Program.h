@@ -1,0 +1,93 @@
+// A kernel in the form that warps execute: slots instead of names, one handler an instruction.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#ifndef FOURFOLD_RUNTIME_EMULATOR_PROGRAM_H
+#define FOURFOLD_RUNTIME_EMULATOR_PROGRAM_H
+
+#include "Ast.h"
+#include "Counters.h"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace fourfold {
+namespace emulator {
+
+struct Instr;
+struct Warp;
+using Handler = void (*)(Warp &, const Instr &, uint32_t mask);
+
+inline constexpr int kLanes = 32;
+inline constexpr uint32_t kAllLanes = 0xffffffffu;
+/// Registers are slots of 128 bytes: 32 lanes of 4 bytes, two slots for 64-bit and four for 128-bit registers. A predicate is the
+/// first word of its slot, one bit a lane.
+inline constexpr uint32_t kSlotBytes = 128;
+inline constexpr uint32_t kZeroSlot = 0; // four slots, always zero, always initialised
+inline constexpr uint32_t kSinkSlot = 4; // four slots, written and never read
+inline constexpr uint32_t kFirstSlot = 8;
+inline constexpr uint32_t kNone = 0xffffffffu;
+
+/// Where the windows of the generic address space stand. Device memory lies below; see Memory.h.
+inline constexpr uint64_t kSharedWindow = 0x00007e0000000000ull;
+inline constexpr uint64_t kLocalWindow = 0x00007d0000000000ull;
+inline constexpr uint64_t kParamWindow = 0x00007c0000000000ull;
+inline constexpr uint64_t kWindowBytes = uint64_t{1} << 32;
+/// Shared variables start here: address 0 stays invalid, as sm_90 and later reserve the first KiB.
+inline constexpr uint32_t kSharedStart = 1024;
+
+/// How the interpreter's loop treats an instruction.
+enum class Flow : uint8_t { Next, Branch, BranchIndexed, Exit, Barrier, Trap };
+
+struct Instr {
+  Handler handler = nullptr;
+  uint32_t dst = kSinkSlot, dst2 = kSinkSlot;
+  uint32_t src[4] = {kZeroSlot, kZeroSlot, kZeroSlot, kZeroSlot};
+  uint32_t guard = kNone;
+  bool guardNegated = false;
+  bool ownInit = false;    // the handler keeps the initialisation bits itself
+  bool wideAddress = true; // 64-bit address register
+  Flow flow = Flow::Next;
+  InstrClass instrClass = InstrClass::Move;
+  Space space = Space::Generic;
+  uint8_t bytes = 0;  // of one memory element
+  uint8_t variant = 0, variant2 = 0;
+  uint32_t flags = 0; // meaning belongs to the handler
+  int64_t offset = 0;
+  uint32_t target = 0, reconverge = kNone;
+  int32_t line = 0;
+  uint32_t mmaKind = 0;
+  std::vector<uint32_t> list, list2; // vectors of registers; branch targets
+};
+
+struct Constant {
+  uint32_t slot;
+  uint64_t bits;
+  uint8_t units; // slots: 1 or 2
+  bool isPredicate;
+};
+
+/// A shared or module variable that operands refer to.
+struct Kernel {
+  std::string name;
+  std::vector<Instr> code;
+  uint32_t numSlots = kFirstSlot;
+  std::vector<Constant> constants;
+  std::map<std::string, uint32_t> specials; // special register -> slot
+  std::vector<Variable> params;
+  std::vector<uint32_t> paramOffsets;
+  uint32_t paramBytes = 0;
+  uint32_t staticSharedEnd = kSharedStart, dynamicShared = kSharedStart;
+  uint32_t localBytes = 0;
+  unsigned maxThreads[3] = {0, 0, 0}, requiredThreads[3] = {0, 0, 0};
+  bool sharesByFlags = false; // uses volatile, atomic or acquire/release shared accesses: races cannot be told
+  std::vector<std::string> mmaKinds;
+  std::shared_ptr<const std::vector<std::string>> source;
+};
+
+} // namespace emulator
+} // namespace fourfold
+
+#endif // FOURFOLD_RUNTIME_EMULATOR_PROGRAM_H

@@ -1,0 +1,67 @@
+// Shared memory of a block: bytes, what was written, pending copies, and races between warps.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#ifndef FOURFOLD_RUNTIME_EMULATOR_SHAREDMEMORY_H
+#define FOURFOLD_RUNTIME_EMULATOR_SHAREDMEMORY_H
+
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+namespace fourfold {
+namespace emulator {
+
+/// Shadow states of a byte.
+enum : uint8_t { kByteUnwritten = 0, kByteWritten = 1, kBytePending = 2 };
+
+/// Who touched a 4-byte word last, for happens-before checks in the manner of FastTrack (Flanagan and Freund, PLDI 2009).
+struct WordHistory {
+  uint32_t writeTime = 0, readTime = 0;
+  int32_t writeLine = 0, readLine = 0;
+  uint8_t writer = 0xff, reader = 0xff;
+};
+
+struct SharedMemory {
+  std::vector<uint8_t> data, shadow;
+  std::vector<WordHistory> history; // empty: races are not tracked
+  std::vector<uint32_t> clocks;     // [warp][warp]: what the first knows of the second
+  uint32_t numWarps = 0;
+
+  void prepare(uint32_t bytes, uint32_t warps, bool trackRaces) {
+    data.resize(bytes + 16);
+    shadow.assign(bytes + 16, kByteUnwritten);
+    numWarps = warps;
+    history.clear();
+    if (trackRaces) {
+      history.resize(bytes / 4 + 5);
+      clocks.assign(size_t{warps} * warps, 0);
+      for (uint32_t i = 0; i < warps; ++i)
+        clocks[i * warps + i] = 1;
+    }
+  }
+
+  bool ordered(uint32_t warp, uint32_t other, uint32_t time) const {
+    return other == 0xff || other == warp || clocks[warp * numWarps + other] >= time;
+  }
+
+  /// All warps of the set learn what the others of the set know.
+  void synchronize(uint32_t set) {
+    if (history.empty())
+      return;
+    std::vector<uint32_t> joined(numWarps, 0);
+    for (uint32_t i = 0; i < numWarps; ++i)
+      if (set >> i & 1)
+        for (uint32_t j = 0; j < numWarps; ++j)
+          joined[j] = joined[j] > clocks[i * numWarps + j] ? joined[j] : clocks[i * numWarps + j];
+    for (uint32_t i = 0; i < numWarps; ++i)
+      if (set >> i & 1) {
+        std::memcpy(&clocks[i * numWarps], joined.data(), numWarps * 4);
+        ++clocks[i * numWarps + i];
+      }
+  }
+};
+
+} // namespace emulator
+} // namespace fourfold
+
+#endif // FOURFOLD_RUNTIME_EMULATOR_SHAREDMEMORY_H

@@ -1,0 +1,83 @@
+// The compiler, as a plug-in that is opened when it is needed.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#ifndef FOURFOLD_COMPILER_H
+#define FOURFOLD_COMPILER_H
+
+#include "fourfold/Export.h"
+#include "fourfold/Status.h"
+#include "fourfold/Tensor.h"
+
+#include <memory>
+
+namespace fourfold {
+
+/// A fusion spec: MLIR text or bytecode.
+struct Spec {
+  std::string text;
+  /// For diagnostics.
+  std::string fileName = "<spec>";
+  /// Empty: the only function of the module.
+  std::string function;
+};
+
+/// What a spec compiles to.
+struct CompiledSpec {
+  /// The kernel plan as JSON.
+  std::string manifest;
+  std::string ptx;
+  /// One diagnostic a line, empty if there is none.
+  std::string warnings;
+};
+
+/// One value of the reference evaluator.
+struct EvaluatedValue {
+  /// "tensor", "codes" (rows x K, one code a byte), "scales" (rows x K-blocks, one byte each) or "amax" (one f32). Codes and scales
+  /// have type I8.
+  std::string part;
+  Tensor tensor;
+  /// Empty: a device must agree bit for bit. Otherwise how far each element may be off.
+  std::vector<float> bound;
+};
+
+/// A target that the compiler knows.
+struct TargetInfo {
+  std::string name;
+  bool supported = false;
+  /// Why it is not supported.
+  std::string reason;
+};
+
+/// The compiler plug-in libfourfold_jit.so. Cheap to copy; thread-safe once opened.
+class FOURFOLD_API Compiler {
+public:
+  Compiler() = default;
+
+  /// Opens the plug-in: `path` if given, else FOURFOLD_JIT, else libfourfold_jit.so in the folder ../lib of the executable, in the
+  /// folder of this library, or where the system's loader looks.
+  static Status open(Compiler *compiler, const std::string &path = "");
+
+  /// Compiles a spec for a target such as "sm_120a".
+  Status compile(const Spec &spec, const std::string &target, CompiledSpec *compiled) const;
+  /// Compiles up to a stage, "plan", "kernels", "llvm" or "ptx", and returns its text.
+  Status emit(const Spec &spec, const std::string &target, const std::string &stage, std::string *text,
+              std::string *warnings = nullptr) const;
+  /// Evaluates a spec on the host: the results, and with `intermediates` every named value.
+  Status evaluate(const Spec &spec, const std::vector<Tensor> &inputs, bool intermediates,
+                  std::vector<EvaluatedValue> *values) const;
+  /// All targets the compiler knows of.
+  Status targets(std::vector<TargetInfo> *list) const;
+
+  /// Of the compiler and of LLVM.
+  std::string version() const;
+  /// The file that was opened.
+  std::string path() const;
+
+private:
+  struct Impl;
+  std::shared_ptr<const Impl> impl;
+};
+
+} // namespace fourfold
+
+#endif // FOURFOLD_COMPILER_H

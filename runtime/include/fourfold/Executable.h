@@ -1,0 +1,94 @@
+// A compiled spec, loaded on a device.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#ifndef FOURFOLD_EXECUTABLE_H
+#define FOURFOLD_EXECUTABLE_H
+
+#include "fourfold/Device.h"
+#include "fourfold/Tensor.h"
+
+#include <functional>
+
+namespace fourfold {
+
+/// An input or output of a spec. Extents are "384", or a dimension that is known at run time, such as "d0".
+struct Parameter {
+  std::string name;
+  ElementType type = ElementType::F32;
+  std::vector<std::string> shape;
+};
+
+/// A plan for given input shapes: every size, grid and kernel chosen. Made by `Executable::bind`, used by `launch` as often as
+/// wanted. Cheap to copy.
+class FOURFOLD_API Binding {
+public:
+  struct Impl;
+  /// Bytes of the one workspace that `launch` needs, aligned to 256.
+  uint64_t workspaceBytes() const;
+  const std::vector<int64_t> &outputShape(size_t output) const;
+  uint64_t outputBytes(size_t output) const;
+  uint64_t inputBytes(size_t input) const;
+
+private:
+  friend class Executable;
+  std::shared_ptr<const Impl> impl;
+};
+
+/// Device memory of one launch; addresses in the order of the spec's inputs and outputs.
+struct LaunchBuffers {
+  const uint64_t *inputs = nullptr;
+  const uint64_t *outputs = nullptr;
+  /// May be 0 if `workspaceBytes` is 0.
+  uint64_t workspace = 0;
+  /// A CUstream; null is the default stream.
+  void *stream = nullptr;
+};
+
+/// One kernel launch that `run` made and timed.
+struct LaunchRecord {
+  std::string label;
+  /// "" for a memset.
+  std::string kernel;
+  unsigned grid[3] = {1, 1, 1};
+  unsigned block[3] = {1, 1, 1};
+  unsigned sharedBytes = 0;
+  double milliseconds = 0;
+};
+
+/// What `run` does besides.
+struct RunOptions {
+  /// Called before each launch with its number from 0, how many there are, and its label.
+  std::function<void(size_t number, size_t count, const std::string &label)> progress;
+  /// Called at the end for each buffer of the plan, by index, with its contents.
+  std::function<void(size_t buffer, const std::vector<uint8_t> &bytes)> inspect;
+  /// Gets one record a launch; each launch is then waited for.
+  std::vector<LaunchRecord> *records = nullptr;
+};
+
+/// A compiled spec, loaded on a device. Cheap to copy; thread-safe once loaded.
+class FOURFOLD_API Executable {
+public:
+  struct Impl;
+  Executable() = default;
+
+  /// Checks the manifest, loads the PTX and finds every kernel.
+  static Status load(const Device &device, const std::string &manifest, const std::string &ptx, Executable *executable);
+
+  const std::vector<Parameter> &inputs() const;
+  const std::vector<Parameter> &outputs() const;
+
+  /// Binds the dimensions to the shapes of the inputs, in order, and evaluates every size.
+  Status bind(const std::vector<std::vector<int64_t>> &inputShapes, Binding *binding) const;
+  /// Enqueues all launches. Allocates nothing, waits for nothing and changes no state of the host.
+  Status launch(const Binding &binding, const LaunchBuffers &buffers) const;
+
+  /// Copies the inputs (by name, in any order) to the device, runs, and copies the outputs back.
+  Status run(const std::vector<Tensor> &inputs, std::vector<Tensor> *outputs, const RunOptions &options = {}) const;
+
+private:
+  std::shared_ptr<const Impl> impl;
+};
+
+} // namespace fourfold
+
+#endif // FOURFOLD_EXECUTABLE_H

@@ -1,0 +1,97 @@
+// fourfold compile: from a spec to any stage of the way to machine code.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "runtime/jit/Cubin.h"
+#include "runtime/npy/Npy.h"
+#include "runtime/tools/Commands.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace fourfold {
+namespace tools {
+
+namespace {
+
+struct CompileOptions {
+  std::string spec, target = "sm_120a", stage = "ptx", output = "-", function;
+};
+
+constexpr const char *kStages[] = {"plan", "kernels", "llvm", "ptx", "manifest", "cubin"};
+
+/// Produces the bytes of the stage asked for.
+Status produce(const CompileOptions &options, std::string *bytes) {
+  Spec spec;
+  Compiler compiler;
+  std::string warnings;
+  if (Status status = readSpec(options.spec, options.function, &spec); !status.ok())
+    return status;
+  if (Status status = Compiler::open(&compiler); !status.ok())
+    return status;
+  if (options.stage == "plan" || options.stage == "kernels" || options.stage == "llvm") {
+    Status status = compiler.emit(spec, options.target, options.stage, bytes, &warnings);
+    warn(warnings);
+    return status;
+  }
+  CompiledSpec compiled;
+  if (Status status = compiler.compile(spec, options.target, &compiled); !status.ok())
+    return status;
+  warn(compiled.warnings);
+  if (options.stage != "cubin") {
+    *bytes = options.stage == "ptx" ? compiled.ptx : compiled.manifest;
+    return {};
+  }
+  std::vector<uint8_t> cubin;
+  if (Status status = assembleCubin(compiled.ptx, options.target, &cubin); !status.ok())
+    return status;
+  bytes->assign(cubin.begin(), cubin.end());
+  return {};
+}
+
+int compile(const CompileOptions &options) {
+  bool toStdout = options.output == "-";
+  if (std::find(std::begin(kStages), std::end(kStages), options.stage) == std::end(kStages))
+    return fail(fmt::format("unknown stage '{}' for --emit: expected one of {}", options.stage, fmt::join(kStages, ", ")));
+  if (options.stage == "cubin" && toStdout && isatty(STDOUT_FILENO))
+    return fail("machine code is not for a terminal: write it to a file with -o FILE, or pipe it");
+  if (!toStdout)
+    if (Status status = checkWritable(options.output); !status.ok())
+      return fail(status);
+  std::string bytes;
+  if (Status status = produce(options, &bytes); !status.ok())
+    return fail(status);
+  if (!toStdout) {
+    Status status = writeFileAtomically(options.output, bytes);
+    return status.ok() ? kSuccess : fail(status);
+  }
+  if (std::fwrite(bytes.data(), 1, bytes.size(), stdout) != bytes.size() || std::fflush(stdout) != 0)
+    return fail("cannot write to the standard output");
+  return kSuccess;
+}
+
+} // namespace
+
+void addCompileCommand(CLI::App &app, int *result) {
+  auto options = std::make_shared<CompileOptions>();
+  CLI::App *command = app.add_subcommand("compile", "Compile a spec to a plan, to PTX or to machine code");
+  command->add_option("spec", options->spec, "Spec: MLIR text or bytecode; - reads the standard input")->required();
+  command->add_option("--target", options->target, "GPU to compile for; 'fourfold doctor' lists them")->capture_default_str();
+  command->add_option("--emit", options->stage, "Stage: plan, kernels, llvm, ptx, manifest or cubin")->capture_default_str();
+  command->add_option("-o,--output", options->output, "File to write; - is the standard output")->capture_default_str();
+  command->add_option("--function", options->function, "Function to compile, where the spec has several");
+  command->footer("Examples:\n"
+                  "  fourfold compile kernels_spec/averis/linear_forward.mlir --emit plan\n"
+                  "  fourfold compile spec.mlir --emit ptx | ptxas -arch=sm_120a -v - -o kernels.cubin\n"
+                  "  fourfold compile spec.mlir --emit cubin -o kernels.cubin\n\n"
+                  "Exit status: 0 success; 1 the spec was rejected or a file cannot be read or written; 2 wrong usage.\n"
+                  "A file is written whole or not at all.");
+  command->callback([options, result] { *result = compile(*options); });
+}
+
+} // namespace tools
+} // namespace fourfold

@@ -1,0 +1,328 @@
+// fourfold run: runs a spec on a device or by the evaluator, checks and profiles it.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "runtime/npy/Npy.h"
+#include "runtime/tools/Check.h"
+#include "runtime/tools/Commands.h"
+#include "runtime/tools/Profile.h"
+#include "runtime/tools/Progress.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace fourfold {
+namespace tools {
+
+namespace {
+
+struct RunCommandOptions {
+  std::string spec, device = "auto", function;
+  std::vector<std::string> inputs, outputs;
+  bool check = false, profile = false, json = false;
+};
+
+/// "x=FILE", taken apart.
+struct NamedFile {
+  std::string name, path;
+};
+
+Status invalid(std::string message) { return {StatusCode::InvalidArgument, std::move(message)}; }
+
+class RunCommand {
+public:
+  explicit RunCommand(const RunCommandOptions &options) : options(options) {}
+
+  int run() {
+    for (auto step : {&RunCommand::readArguments, &RunCommand::openAll, &RunCommand::compile, &RunCommand::readInputs,
+                      &RunCommand::execute, &RunCommand::compare, &RunCommand::writeOutputs})
+      if (Status status = (this->*step)(); !status.ok())
+        return fail(status);
+    report();
+    return options.check && !allPassed(checked) ? kFailure : kSuccess;
+  }
+
+private:
+  bool evaluatorOnly() const { return options.device == "evaluate"; }
+
+  static Status parseFiles(const std::vector<std::string> &arguments, const std::string &flag, std::vector<NamedFile> *files) {
+    for (const std::string &argument : arguments) {
+      size_t equals = argument.find('=');
+      if (equals == 0 || equals == std::string::npos || equals + 1 == argument.size())
+        return invalid(fmt::format("{} '{}': expected NAME=FILE", flag, argument));
+      NamedFile file = {argument.substr(0, equals), argument.substr(equals + 1)};
+      for (const NamedFile &other : *files) {
+        if (other.name == file.name)
+          return invalid(fmt::format("{} '{}' is given twice: '{}' and '{}'", flag, file.name, other.path, file.path));
+        if (flag == "--output" && other.path == file.path)
+          return invalid(fmt::format("outputs '{}' and '{}' would both be written to '{}'", other.name, file.name, file.path));
+      }
+      files->push_back(file);
+    }
+    return {};
+  }
+
+  Status readArguments() {
+    if (evaluatorOnly() && (options.check || options.profile))
+      return invalid(fmt::format("{} compares or measures a device, and --device evaluate uses none",
+                                 options.check ? "--check" : "--profile"));
+    if (Status status = parseFiles(options.inputs, "--input", &inputFiles); !status.ok())
+      return status;
+    if (Status status = parseFiles(options.outputs, "--output", &outputFiles); !status.ok())
+      return status;
+    return readSpec(options.spec, options.function, &spec);
+  }
+
+  /// The device comes first: a typing mistake in its name should not cost a compilation.
+  Status openAll() {
+    if (!evaluatorOnly() && options.device != "auto")
+      if (Status status = Device::open(options.device, &device); !status.ok()) {
+        std::string hint = status.code() == StatusCode::InvalidArgument && options.device.find(':') == std::string::npos
+                               ? ", or evaluate"
+                               : "";
+        return {status.code(), status.message() + hint};
+      }
+    if (Status status = Compiler::open(&compiler); !status.ok())
+      return status;
+    return options.device == "auto" ? openAutomatically() : Status();
+  }
+
+  /// A GPU counts only if the compiler can compile for it.
+  Status openAutomatically() {
+    if (Status status = Device::open("auto", &device); !status.ok())
+      return status;
+    std::vector<TargetInfo> targets;
+    if (Status status = compiler.targets(&targets); !status.ok())
+      return status;
+    for (const TargetInfo &target : targets)
+      if (target.name == device.target() && target.supported)
+        return {};
+    if (device.isEmulated())
+      return {};
+    warn(fmt::format("note: the compiler has no kernels for {} ({}) yet; running on emulated:sm_120a", device.description(),
+                     device.target()));
+    return Device::open("emulated:sm_120a", &device);
+  }
+
+  Status compile() {
+    CompiledSpec compiled;
+    std::string target = evaluatorOnly() ? "sm_120a" : device.target(), error;
+    Status status = compiler.compile(spec, target, &compiled);
+    if (!status.ok())
+      return status;
+    warn(compiled.warnings);
+    if (!plan::Plan::fromJson(compiled.manifest, &plan, &error))
+      return {StatusCode::CompileError, error};
+    if (Status checked = checkNames(); !checked.ok())
+      return checked;
+    return evaluatorOnly() ? Status() : Executable::load(device, compiled.manifest, compiled.ptx, &executable);
+  }
+
+  static std::string namesOf(const std::vector<plan::TensorInfo> &tensors) {
+    std::string text;
+    for (const plan::TensorInfo &tensor : tensors)
+      text += (text.empty() ? "" : ", ") + tensor.name;
+    return text.empty() ? "none" : text;
+  }
+
+  Status checkNames() const {
+    for (const NamedFile &file : inputFiles)
+      if (std::none_of(plan.inputs.begin(), plan.inputs.end(), [&](const auto &input) { return input.name == file.name; }))
+        return invalid(fmt::format("unknown input '{}': function '{}' in {} has {}", file.name, plan.spec, spec.fileName,
+                                   namesOf(plan.inputs)));
+    for (const plan::TensorInfo &input : plan.inputs)
+      if (std::none_of(inputFiles.begin(), inputFiles.end(), [&](const NamedFile &file) { return file.name == input.name; }))
+        return invalid(fmt::format("input '{}' of function '{}' in {} is missing: pass --input {}=FILE.npy", input.name,
+                                   plan.spec, spec.fileName, input.name));
+    for (const NamedFile &file : outputFiles) {
+      if (std::none_of(plan.outputs.begin(), plan.outputs.end(), [&](const auto &output) { return output.name == file.name; }))
+        return invalid(fmt::format("unknown output '{}': function '{}' in {} returns {}", file.name, plan.spec, spec.fileName,
+                                   namesOf(plan.outputs)));
+      if (Status status = checkWritable(file.path); !status.ok())
+        return status;
+    }
+    return {};
+  }
+
+  /// "?x384" as the spec has it, for messages.
+  static std::string declaredShape(const plan::TensorInfo &input) {
+    std::string text;
+    for (const plan::Expr &extent : input.shape)
+      text += (text.empty() ? "" : "x") + (extent.isConstant() ? extent.str() : "?");
+    return text.empty() ? "scalar" : text;
+  }
+
+  /// Which file an input came from, in the dimensions' words.
+  Status checkShapes() const {
+    std::vector<int64_t> dims(plan.dims.size(), -1);
+    for (size_t i = 0; i < plan.inputs.size(); ++i) {
+      const plan::TensorInfo &input = plan.inputs[i];
+      const std::vector<int64_t> &shape = inputs[i].shape;
+      const std::string &path = pathOf(input.name);
+      if (shape.size() != input.shape.size())
+        return invalid(fmt::format("{}: input '{}' has {} dimensions ({}), but the spec expects {} ({})", path, input.name,
+                                   shape.size(), shapeText(shape), input.shape.size(), declaredShape(input)));
+      for (size_t d = 0; d < shape.size(); ++d) {
+        const plan::Expr &extent = input.shape[d];
+        if (shape[d] == 0)
+          return invalid(fmt::format("{}: input '{}' has 0 in dimension {} ({}): an empty tensor cannot be computed on", path,
+                                     input.name, d, shapeText(shape)));
+        if (extent.isConstant() && extent.value() != shape[d])
+          return invalid(fmt::format("{}: input '{}' has {} in dimension {}, but the spec says {}", path, input.name, shape[d], d,
+                                     extent.value()));
+        if (extent.isConstant())
+          continue;
+        int64_t &dim = dims[static_cast<size_t>(extent.value())];
+        if (dim >= 0 && dim != shape[d])
+          return invalid(fmt::format("{}: input '{}' has {} in dimension {}, but dimension d{} is {} ({})", path, input.name,
+                                     shape[d], d, extent.value(), dim, plan.dims[static_cast<size_t>(extent.value())].origin));
+        dim = shape[d];
+      }
+    }
+    return {};
+  }
+
+  const std::string &pathOf(const std::string &name) const {
+    return std::find_if(inputFiles.begin(), inputFiles.end(), [&](const NamedFile &file) { return file.name == name; })->path;
+  }
+
+  Status readInputs() {
+    for (const plan::TensorInfo &input : plan.inputs) {
+      npy::Array array;
+      if (Status status = npy::read(pathOf(input.name), &array); !status.ok())
+        return status;
+      Tensor tensor;
+      if (Status status = npy::convert(array, input.name, static_cast<ElementType>(input.type), &tensor); !status.ok())
+        return {status.code(), pathOf(input.name) + ": " + status.message()};
+      inputs.push_back(std::move(tensor));
+    }
+    return checkShapes();
+  }
+
+  Status evaluate(bool intermediates) {
+    Progress progress;
+    progress.set("evaluating the spec on the host");
+    return compiler.evaluate(spec, inputs, intermediates, &values);
+  }
+
+  Status execute() {
+    if (evaluatorOnly()) {
+      if (Status status = evaluate(false); !status.ok())
+        return status;
+      for (EvaluatedValue &value : values)
+        if (value.part == "tensor")
+          outputs.push_back(std::move(value.tensor));
+      return {};
+    }
+    Progress progress;
+    RunOptions run;
+    run.progress = [&](size_t number, size_t count, const std::string &label) {
+      progress.set(fmt::format("launch {} of {}: {}", number + 1, count, label));
+    };
+    if (options.check)
+      run.inspect = [&](size_t, const std::vector<uint8_t> &bytes) { buffers.push_back(bytes); };
+    if (options.profile)
+      run.records = &records;
+    resetProfile(device);
+    return executable.run(inputs, &outputs, run);
+  }
+
+  Status compare() {
+    if (options.profile)
+      profile = profileJson(device, records);
+    if (!options.check)
+      return {};
+    if (Status status = evaluate(true); !status.ok())
+      return status;
+    checked = check(plan, buffers, inputs, values);
+    return {};
+  }
+
+  /// A failed check is reported, and its outputs are written nowhere: they are known to be wrong.
+  Status writeOutputs() {
+    if (options.check && !allPassed(checked))
+      return {};
+    for (const NamedFile &file : outputFiles) {
+      auto tensor =
+          std::find_if(outputs.begin(), outputs.end(), [&](const Tensor &output) { return output.name == file.name; });
+      if (tensor == outputs.end())
+        return {StatusCode::CompileError, fmt::format("output '{}' was not computed", file.name)};
+      if (Status status = npy::write(file.path, *tensor); !status.ok())
+        return status;
+    }
+    return {};
+  }
+
+  void report() const {
+    if (options.json) {
+      nlohmann::ordered_json json = {{"spec", spec.fileName},
+                                     {"function", plan.spec},
+                                     {"device", evaluatorOnly() ? "evaluate" : device.name()}};
+      json["outputs"] = nlohmann::ordered_json::array();
+      for (const Tensor &output : outputs)
+        json["outputs"].push_back({{"name", output.name}, {"type", elementTypeName(output.type)}, {"shape", output.shape}});
+      if (options.check)
+        json["check"] = checkJson(checked);
+      if (options.profile)
+        json["profile"] = profile;
+      std::puts(json.dump(1).c_str());
+      return;
+    }
+    if (options.check)
+      std::fputs(checkTable(checked).c_str(), stdout);
+    if (options.profile)
+      std::fputs(((options.check ? "\n" : "") + profileTable(profile)).c_str(), stdout);
+  }
+
+  const RunCommandOptions &options;
+  Spec spec;
+  std::vector<NamedFile> inputFiles, outputFiles;
+  Compiler compiler;
+  Device device;
+  Executable executable;
+  plan::Plan plan;
+  std::vector<Tensor> inputs, outputs;
+  std::vector<EvaluatedValue> values;
+  std::vector<std::vector<uint8_t>> buffers;
+  std::vector<LaunchRecord> records;
+  std::vector<CheckedPart> checked;
+  nlohmann::ordered_json profile;
+};
+
+} // namespace
+
+void addRunCommand(CLI::App &app, int *result) {
+  auto options = std::make_shared<RunCommandOptions>();
+  CLI::App *command = app.add_subcommand("run", "Run a spec on a device, and check it against the evaluator");
+  command->add_option("spec", options->spec, "Spec: MLIR text or bytecode; - reads the standard input")->required();
+  command
+      ->add_option("--device", options->device,
+                   "cuda:N, emulated:TARGET, evaluate (the reference evaluator alone), or auto: a GPU the compiler has kernels "
+                   "for, else emulated:sm_120a")
+      ->capture_default_str();
+  command->add_option("--input", options->inputs, "NAME=FILE.npy, once for each input; rounded to the spec's type, nearest even")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--output", options->outputs,
+                   "NAME=FILE.npy for each result to keep; f32 and bf16 are written as '<f4' (widening is exact), f16 as '<f2'")
+      ->allow_extra_args(false);
+  command->add_option("--function", options->function, "Function to run, where the spec has several");
+  command->add_flag("--check", options->check, "Compare every value on the device with the reference evaluator");
+  command->add_flag("--profile", options->profile, "Print launches, times and, on the emulated device, counters");
+  command->add_flag("--json", options->json, "Print results of --check and --profile as JSON");
+  command->footer("Examples:\n"
+                  "  fourfold run spec.mlir --input x=x.npy --input w=w.npy --output y=y.npy\n"
+                  "  fourfold run spec.mlir --device emulated:sm_120a --input x=x.npy --input w=w.npy --check --profile\n"
+                  "  fourfold run spec.mlir --device evaluate --input x=x.npy --input w=w.npy --output y=reference.npy\n\n"
+                  "Inputs may be f2, f4, f8, i1 to i8, u1 to u8, b1, or V2 (bfloat16 of ml_dtypes), in either byte order.\n"
+                  "--check: codes, scales and everything that no matmul precedes must be equal bit for bit; results of a matmul\n"
+                  "must lie within the evaluator's bound. Outputs are written only if it passes.\n\n"
+                  "Exit status: 0 success; 1 bad input, a failed run or a failed check; 2 wrong usage.");
+  command->callback([options, result] { *result = RunCommand(*options).run(); });
+}
+
+} // namespace tools
+} // namespace fourfold
