@@ -34,6 +34,8 @@ class Fp4_ElementOp<string mnemonic> : Fp4_Op<mnemonic, [Pure, AttrSizedOperandS
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
   let hasRegionVerifier = 1;
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
 }
 
 def Fp4_PrologueOp : Fp4_ElementOp<"prologue"> {
@@ -118,7 +120,6 @@ def Fp4_HadamardOp : Fp4_Op<"hadamard", [Pure]> {
     $input `axis` `=` $axis (`signs` `=` $signs^)? attr-dict `:` type($input) `->` type($result)
   }];
   let hasVerifier = 1;
-  let hasCanonicalizer = 0;
 }
 
 def Fp4_BlockScaleOp : Fp4_Op<"block_scale", [Pure]> {
@@ -322,7 +323,7 @@ def Fp4_YieldOp : Fp4_Op<"yield", [Pure, Terminator, ReturnLike, ParentOneOf<["P
     %h = fp4.prologue %x {
     ^bb0(%a: f32):
       fp4.yield %a : f32
-    } : tensor<?x384xf32> -> tensor<?x384xf32>
+    } : tensor<?x384xbf16> -> tensor<?x384xf32>
     ```
   }];
   let arguments = (ins AnyTypeOf<[F32, BF16, F16]>:$value);

@@ -8,6 +8,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 using namespace mlir;
@@ -99,6 +100,55 @@ struct ExpandLog10 : OpRewritePattern<math::Log10Op> {
   }
 };
 
+/// exp and exp2, in one way: 2^n times a polynomial on [-ln2/2, ln2/2] (Cephes' expf). Unlike MLIR's approximation of exp, which
+/// clamps to the normal range, it goes to infinity, through the subnormals to 0, and keeps NaN.
+template <typename OpTy> struct ExpandExponential : OpRewritePattern<OpTy> {
+  explicit ExpandExponential(MLIRContext *context) : OpRewritePattern<OpTy>(context, /*benefit=*/10) {}
+
+  LogicalResult matchAndRewrite(OpTy op, PatternRewriter &rewriter) const override {
+    constexpr bool isBase2 = std::is_same_v<OpTy, math::Exp2Op>;
+    if (!op.getType().isF32())
+      return rewriter.notifyMatchFailure(op, "not f32");
+    ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+    auto number = [&](float value) -> Value { return arith::ConstantOp::create(b, b.getF32FloatAttr(value)); };
+    auto integer = [&](int32_t value) -> Value { return arith::ConstantOp::create(b, b.getI32IntegerAttr(value)); };
+    auto fma = [&](Value x, Value y, Value z) -> Value { return math::FmaOp::create(b, x, y, z); };
+    auto mul = [&](Value x, Value y) -> Value { return arith::MulFOp::create(b, x, y); };
+    auto clamp = [&](Value x, arith::CmpFPredicate beyond, float limit) -> Value {
+      Value bound = number(limit), isBeyond = arith::CmpFOp::create(b, beyond, x, bound);
+      return arith::SelectOp::create(b, isBeyond, bound, x);
+    };
+    // Outside of these the result is 0 or infinity already.
+    Value x = clamp(op.getOperand(), arith::CmpFPredicate::OLT, isBase2 ? -151.0f : -104.0f);
+    x = clamp(x, arith::CmpFPredicate::OGT, isBase2 ? 129.0f : 89.0f);
+
+    Value n, r;
+    if constexpr (isBase2) {
+      n = math::FloorOp::create(b, arith::AddFOp::create(b, x, number(0.5f)));
+      r = mul(arith::SubFOp::create(b, x, n), number(0.693147180559945f)); // the difference is exact
+    } else {
+      n = math::FloorOp::create(b, fma(x, number(1.44269504088896341f), number(0.5f)));
+      r = fma(n, number(-0.693359375f), x); // ln 2 in two parts, the first of 9 bits
+      r = fma(n, number(2.12194440e-4f), r);
+    }
+    Value polynomial = number(1.9875691500e-4f);
+    for (float coefficient : {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f})
+      polynomial = fma(polynomial, r, number(coefficient));
+    polynomial = arith::AddFOp::create(b, fma(polynomial, mul(r, r), r), number(1.0f));
+
+    // 2^n as two normal factors: n reaches -151 and 129.
+    Value exponent = arith::FPToSIOp::create(b, b.getI32Type(), n);
+    Value half = arith::ShRSIOp::create(b, exponent, integer(1));
+    Value rest = arith::SubIOp::create(b, exponent, half);
+    for (Value part : {half, rest}) {
+      Value bits = arith::ShLIOp::create(b, arith::AddIOp::create(b, part, integer(127)), integer(23));
+      polynomial = mul(polynomial, arith::BitcastOp::create(b, b.getF32Type(), bits));
+    }
+    rewriter.replaceOp(op, polynomial);
+    return success();
+  }
+};
+
 } // namespace
 
 LogicalResult expandMath(func::FuncOp function) {
@@ -117,8 +167,8 @@ LogicalResult expandMath(func::FuncOp function) {
   });
 
   RewritePatternSet patterns(context);
-  patterns.add<WidenFunction, ExpandLog10>(context);
-  math::populateExpansionPatterns(patterns, {"acosh", "asinh", "atanh", "clampf", "cosh", "exp2", "fpowi", "ipowi", "powf",
+  patterns.add<WidenFunction, ExpandLog10, ExpandExponential<math::ExpOp>, ExpandExponential<math::Exp2Op>>(context);
+  math::populateExpansionPatterns(patterns, {"acosh", "asinh", "atanh", "clampf", "cosh", "fpowi", "ipowi", "powf",
                                              "round", "rsqrt", "sinh", "tan"});
   populateMathPolynomialApproximationPatterns(patterns, isApproximated);
   // Folding would evaluate functions of constants with the host's libm, whose bits differ between machines.
