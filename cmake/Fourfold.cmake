@@ -23,12 +23,7 @@ endfunction()
 function(fourfold_use_mlir target)
   target_include_directories(${target} SYSTEM PRIVATE ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS})
   target_compile_options(${target} PRIVATE -fno-rtti -fno-exceptions)
-  # MLIR compares addresses of inline statics (TypeID): they must be one object across shared libraries.
-  set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET default VISIBILITY_INLINES_HIDDEN OFF)
-endfunction()
-
-# fourfold_shares_mlir(<target>): for what may be linked with libMLIR.so. MLIR's implicit type ids are inline variables; hidden ones
-# would differ from those of the shared library ("block with no terminator" is the symptom).
-function(fourfold_shares_mlir target)
+  # MLIR's implicit type ids are inline variables: hidden ones would differ from those of libMLIR.so, which the tools link ("block
+  # with no terminator" is the symptom). The plug-in's version script hides them there.
   set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET default VISIBILITY_INLINES_HIDDEN OFF)
 endfunction()

@@ -16,6 +16,10 @@ def Fp4_Dialect : Dialect {
     A spec is a function over ranked tensors that centres, scales, quantizes, multiplies and restores. The formulas are those of
     `docs/numerics.md`; every op is pure. Function arguments and results may carry `fp4.name = "x"`, the name by which callers pass
     them; without it the name in the source text counts.
+
+    Rules:
+    - `fp4_name_c1`: `fp4.name` is a string of letters, digits, `_`, `.` and `-` that starts with a letter or `_`.
+    - `fp4_name_c2`: no two arguments, and no two results, share a name.
   }];
   let useDefaultTypePrinterParser = 1;
   let useDefaultAttributePrinterParser = 1;

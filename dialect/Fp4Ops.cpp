@@ -244,6 +244,31 @@ static void printBlock(OpAsmPrinter &printer, Operation *, IntegerAttr across, I
   printer << across.getInt() << "x" << along.getInt();
 }
 
+/// The type with its mnemonic: the default would print `<?x384, nvfp4, ...>`, which reads as nothing people know.
+static ParseResult parseQuantizedType(OpAsmParser &parser, Type &type) {
+  QuantizedType quantized;
+  if (parser.parseType(quantized))
+    return failure();
+  type = quantized;
+  return success();
+}
+
+static void printQuantizedType(OpAsmPrinter &printer, Operation *, Type type) { printer << type; }
+
+/// `stochastic`, or nothing for nearest.
+static ParseResult parseRounding(OpAsmParser &parser, RoundingAttr &rounding) {
+  Rounding value = succeeded(parser.parseOptionalKeyword("stochastic")) ? Rounding::stochastic : Rounding::nearest;
+  if (value == Rounding::nearest)
+    (void)parser.parseOptionalKeyword("nearest");
+  rounding = RoundingAttr::get(parser.getContext(), value);
+  return success();
+}
+
+static void printRounding(OpAsmPrinter &printer, Operation *, RoundingAttr rounding) {
+  if (rounding.getValue() != Rounding::nearest)
+    printer << " " << stringifyRounding(rounding.getValue());
+}
+
 LogicalResult BlockScaleOp::verify() {
   if (failed(checkAxis(*this, getAxis()))) // block_scale_c1
     return failure();

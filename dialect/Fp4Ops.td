@@ -178,8 +178,9 @@ def Fp4_QuantizeOp : Fp4_Op<"quantize", [Pure, AttrSizedOperandSegments]> {
                        Optional<Fp4_Seed>:$offset, DefaultValuedAttr<Fp4_RoundingAttr, "Rounding::nearest">:$rounding);
   let results = (outs Fp4_QuantizedType:$result);
   let assemblyFormat = [{
-    $input `scales` `(` $scales `:` type($scales) `)` (`amax` `(` $amax^ `)`)? ($rounding^)?
-    (`seed` `(` $seed^ `)`)? (`offset` `(` $offset^ `)`)? attr-dict `:` type($input) `->` type($result)
+    $input `scales` `(` $scales `:` type($scales) `)` (`amax` `(` $amax^ `)`)? custom<Rounding>($rounding)
+    (`seed` `(` $seed^ `)`)? (`offset` `(` $offset^ `)`)? attr-dict
+    `:` type($input) `->` custom<QuantizedType>(type($result))
   }];
   let hasVerifier = 1;
 }
@@ -202,7 +203,7 @@ def Fp4_DequantizeOp : Fp4_Op<"dequantize", [Pure]> {
   }];
   let arguments = (ins Fp4_QuantizedType:$input);
   let results = (outs Fp4_F32Matrix:$result);
-  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let assemblyFormat = "$input attr-dict `:` custom<QuantizedType>(type($input)) `->` type($result)";
   let hasVerifier = 1;
 }
 
@@ -228,7 +229,9 @@ def Fp4_MatmulOp : Fp4_Op<"matmul", [Pure]> {
   }];
   let arguments = (ins Fp4_QuantizedType:$lhs, Fp4_QuantizedType:$rhs);
   let results = (outs Fp4_F32Matrix:$result);
-  let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($lhs) `,` type($rhs) `->` type($result)";
+  let assemblyFormat = [{
+    $lhs `,` $rhs attr-dict `:` custom<QuantizedType>(type($lhs)) `,` custom<QuantizedType>(type($rhs)) `->` type($result)
+  }];
   let hasVerifier = 1;
 }
 

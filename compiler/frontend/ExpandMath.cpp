@@ -123,8 +123,9 @@ LogicalResult expandMath(func::FuncOp function) {
   populateMathPolynomialApproximationPatterns(patterns, isApproximated);
   // Folding would evaluate functions of constants with the host's libm, whose bits differ between machines.
   GreedyRewriteConfig config;
-  config.enableFolding(false).enableConstantCSE(false).setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
-  if (failed(applyPatternsGreedily(function, std::move(patterns), config)))
+  config.enableFolding(false).enableConstantCSE(false).setStrictness(GreedyRewriteStrictness::ExistingAndNewOps);
+  // Only the ops in regions: the driver erases what has no use, and a value that nobody uses may still be asked for by name.
+  if (failed(applyOpPatternsGreedily(ops, std::move(patterns), config)))
     return function.emitOpError("has region math that does not settle into exact ops");
 
   LogicalResult result = success();

@@ -95,6 +95,10 @@ void MatmulGenerator::placeBlock() {
   blockColumn = (inGroup / rows) * tile.tileN;
 }
 
+/// Where row r of a scale tile (16 bytes: the scales of rows r, r + 32, r + 64, r + 96) stands. The lanes of a quarter-warp read rows
+/// 2q, 2q + 1 plus 0, 8, 16, 24: flipping two bits by r / 8 spreads them over all banks.
+static Val swizzledScaleRow(Val row) { return row ^ ((row >> 3) << 1); }
+
 /// What each thread copies in every stage: the pointers move by a constant along K.
 void MatmulGenerator::prepareCopies() {
   Val pitch = k.toI64(numChunks) * 16;
@@ -125,7 +129,7 @@ void MatmulGenerator::prepareCopies() {
   Val base = k.wrap(arith::SelectOp::create(k.ir(), k.loc(), isA, k.param(1), k.param(3)));
   scaleFrom = k.offset(base, k.toI64(row) * k.toI64(numScaleTiles) * kScaleTileBytes + k.toI64(index * 16));
   scaleTile = index / (kScaleTileBytes / 16);
-  scaleTo = thread * 16 + (tile.tileM + tile.tileN) * kRowBytes;
+  scaleTo = (thread & ~int64_t{31}) * 16 + swizzledScaleRow(thread & 31) * 16 + (tile.tileM + tile.tileN) * kRowBytes;
 }
 
 /// Starts the copies of K-stage `step` into ring slot `stage` and commits them as one group; a step past the end is an empty group.
@@ -179,7 +183,20 @@ SmallVector<Val> MatmulGenerator::computeStage(Val stage, llvm::ArrayRef<Val> ac
   Val scaleLane = (lane >> 2) + (lane & 3) * 8;
   Val tileRowA = (blockRow + warpRow) & 127, tileRowB = (blockColumn + warpColumn) & 127;
   Val scaleRowA = warpM >= 32 ? scaleLane : (lane >> 2) + (lane & 1) * 8 + (tileRowA & 31);
-  Val scaleOffsetA = scaleRowA * 16 + (tileRowA >> 5) * 4, scaleOffsetB = scaleLane * 16 + (tileRowB >> 5) * 4;
+  // Whole rows of 16 bytes: 32 lanes then read 512 bytes without a conflict, where single words would lie 16 bytes apart. Which of
+  // the four words are this warp's is the same for all lanes.
+  auto loadWords = [&](Val scales, Val scaleRow, Val tileRow, int numWords) {
+    Val vector = k.load(k.vec(4, k.i32()), k.offset(scales, swizzledScaleRow(scaleRow) * 16), 16);
+    SmallVector<Val> words;
+    Val first = tileRow >> 5;
+    for (int i = 0; i < numWords; ++i) {
+      Val word = k.extract(vector, i);
+      for (int base = numWords; base < 4; base += numWords)
+        word = k.select(equals(first, base), k.extract(vector, base + i), word);
+      words.push_back(word);
+    }
+    return words;
+  };
   int scaleWordsA = std::max(1, warpM / 32);
 
   SmallVector<Val> sums(accumulators);
@@ -189,16 +206,8 @@ SmallVector<Val> MatmulGenerator::computeStage(Val stage, llvm::ArrayRef<Val> ac
   for (int step = 0; step < kStepsPerStage; ++step) {
     if (step % stepsPerScaleTile == 0) {
       int tileBytes = (step / stepsPerScaleTile) * kScaleTileBytes;
-      Val address = k.offset(k.offset(scalesA, scaleOffsetA), tileBytes);
-      wordsA.clear();
-      if (scaleWordsA == 1) {
-        wordsA.push_back(k.load(k.i32(), address, 4));
-      } else {
-        Val words = k.load(k.vec(scaleWordsA, k.i32()), address, 4 * scaleWordsA);
-        for (int i = 0; i < scaleWordsA; ++i)
-          wordsA.push_back(k.extract(words, i));
-      }
-      wordB = k.load(k.i32(), k.offset(k.offset(scalesB, scaleOffsetB), tileBytes), 4);
+      wordsA = loadWords(k.offset(scalesA, tileBytes), scaleRowA, tileRowA, scaleWordsA);
+      wordB = loadWords(k.offset(scalesB, tileBytes), scaleLane, tileRowB, 1)[0];
     }
     Val chunkA = ((halfA + 2 * step) ^ swizzle) << 4, chunkB = ((halfB + 2 * step) ^ swizzle) << 4;
     SmallVector<SmallVector<Val>> fragmentsA, fragmentsB;

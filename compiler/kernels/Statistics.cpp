@@ -17,6 +17,10 @@ constexpr int kChunkRows = 128; // Numerics.h, kSumChunkRows
 constexpr int kWarps = 8;       // Numerics.h, kSumLanes: warp w adds rows w, w + 8, ...
 constexpr int kPerLane = 8;
 constexpr int kQuantities = 3; // sum, min, max
+// Words of shared memory: the distance of a lane's two halves, and of one warp's row to the next.
+constexpr int kHalf = kStatisticsColumns / 2 + 16;
+constexpr int kPitch = kStatisticsColumns + 16;
+static_assert(kPitch * kWarps * kQuantities * 4 == kStatisticsSharedBytes);
 
 Val combine(KernelBuilder &k, int quantity, Val lhs, Val rhs) {
   return quantity == 0 ? lhs + rhs : quantity == 1 ? k.minimum(lhs, rhs) : k.maximum(lhs, rhs);
@@ -52,12 +56,13 @@ void buildColumnPartials(gpu::GPUModuleOp module, llvm::StringRef name, const Ro
         return next;
       });
 
-  // [quantity][warp][column]: stores of 16 bytes, reads of neighbouring words.
+  // [quantity][warp][half][lane][4]: a lane's eight columns are stored as two halves far apart, the second shifted by 16 banks, so that
+  // neither the 16-byte stores nor the reads by column meet in a bank.
   Val shared = k.shared();
   for (int quantity = 0; quantity < kQuantities; ++quantity)
-    for (int half = 0; half < kPerLane; half += 4) {
-      Val word = (warp + quantity * kWarps) * kStatisticsColumns + lane * kPerLane + half;
-      k.store(k.pack(llvm::ArrayRef<Val>(sums).slice(quantity * kPerLane + half, 4)), k.offset(shared, word * 4), 16);
+    for (int half = 0; half < 2; ++half) {
+      Val word = (warp + quantity * kWarps) * kPitch + lane * 4 + half * kHalf;
+      k.store(k.pack(llvm::ArrayRef<Val>(sums).slice(quantity * kPerLane + half * 4, 4)), k.offset(shared, word * 4), 16);
     }
   k.barrier();
   Val mine = firstColumn + thread;
@@ -65,8 +70,8 @@ void buildColumnPartials(gpu::GPUModuleOp module, llvm::StringRef name, const Ro
     for (int quantity = 0; quantity < kQuantities; ++quantity) {
       Val total;
       for (int w = 0; w < kWarps; ++w) {
-        Val value = k.load(
-            k.f32(), k.offset(k.offset(shared, thread * 4), (quantity * kWarps + w) * kStatisticsColumns * 4), 4);
+        Val word = ((thread >> 2) & 1) * kHalf + (thread >> 3) * 4 + (thread & 3);
+        Val value = k.load(k.f32(), k.offset(k.offset(shared, word * 4), (quantity * kWarps + w) * kPitch * 4), 4);
         total = w == 0 ? value : combine(k, quantity, total, value);
       }
       Val index = (k.toI64(chunk) * kQuantities + quantity) * k.toI64(reader.columns()) + k.toI64(mine);

@@ -11,6 +11,8 @@ namespace compiler {
 
 /// Columns one block of the first level covers: 32 lanes of eight.
 inline constexpr int kStatisticsColumns = 256;
+/// Dynamic shared memory of the first level.
+inline constexpr int kStatisticsSharedBytes = 3 * 8 * (kStatisticsColumns + 16) * 4;
 /// Threads of a block of the second level: one column each.
 inline constexpr int kFinalizeThreads = 128;
 

@@ -202,7 +202,7 @@ int PlanWriter::addPartials(const View &view) {
   if (isNewKernel(kernel))
     buildColumnPartials(kernels, kernel, source);
   addLaunch(("column statistics of " + name).str(), kernel,
-            {plan::ceilDiv(extents[1], kStatisticsColumns), chunks, 1}, 256, 3 * 8 * kStatisticsColumns * 4, args);
+            {plan::ceilDiv(extents[1], kStatisticsColumns), chunks, 1}, 256, kStatisticsSharedBytes, args);
   return buffer;
 }
 

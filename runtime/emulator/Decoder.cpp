@@ -150,7 +150,7 @@ void Decoder::decodeOne(const Instruction &instruction) {
     out().instrClass = InstrClass::Control;
     out().target = frame->end;
   } else {
-    bool known = decodeMove(*this) || decodeInteger(*this) || decodeCompare(*this) || decodeFloat(*this) ||
+    bool known = decodeMove(*this) || decodeInteger(*this) || decodeCompare(*this) || decodeMixedFloat(*this) || decodeFloat(*this) ||
                  decodeHalf(*this) || decodeConvert(*this) || decodeMemory(*this) || decodeAtomic(*this) ||
                  decodeControl(*this) || decodeWarpWide(*this) || decodeAsyncCopy(*this) || decodeMatrix(*this);
     if (!known)

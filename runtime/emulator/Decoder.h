@@ -111,6 +111,7 @@ private:
 bool decodeInteger(Decoder &decoder);
 bool decodeFloat(Decoder &decoder);
 bool decodeHalf(Decoder &decoder);
+bool decodeMixedFloat(Decoder &decoder);
 bool decodeCompare(Decoder &decoder);
 bool decodeConvert(Decoder &decoder);
 bool decodeMove(Decoder &decoder);

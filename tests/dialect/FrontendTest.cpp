@@ -1,0 +1,173 @@
+// Names of values, choice of the function, bytecode, and the text of diagnostics.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "tests/dialect/SpecRunner.h"
+
+#include "mlir/Bytecode/BytecodeWriter.h"
+
+#include "llvm/Support/raw_ostream.h"
+
+#include <gtest/gtest.h>
+
+using namespace fourfold;
+using namespace fourfold::compiler;
+
+namespace {
+
+class FrontendTest : public ::testing::Test {
+protected:
+  FrontendTest() : context(dialects(), mlir::MLIRContext::Threading::DISABLED), diagnostics(context) {}
+
+  static mlir::DialectRegistry dialects() {
+    mlir::DialectRegistry registry;
+    registerSpecDialects(registry);
+    return registry;
+  }
+
+  /// The names of arguments and results of ops in order, or the errors.
+  std::vector<std::string> names(const std::string &text, const std::string &function = "") {
+    mlir::FailureOr<ParsedSpec> spec = parseSpec(text, "spec.mlir", context, function);
+    if (failed(spec))
+      return {diagnostics.str()};
+    std::vector<std::string> result;
+    for (mlir::BlockArgument argument : spec->function.getArguments())
+      result.push_back(valueName(argument).str());
+    for (mlir::Operation &op : spec->function.front())
+      for (mlir::OpResult value : op.getResults())
+        result.push_back(valueName(value).str());
+    for (unsigned i = 0; i < spec->function.getNumResults(); ++i)
+      result.push_back("-> " + resultName(spec->function, i));
+    return result;
+  }
+
+  mlir::MLIRContext context;
+  DiagnosticCollector diagnostics;
+};
+
+using Names = std::vector<std::string>;
+
+TEST_F(FrontendTest, TakesNamesFromTheSourceText) {
+  EXPECT_EQ(names(R"(func.func @f(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+    %mu, %xr = fp4.center %x : tensor<4x8xf32> -> tensor<8xf32>, tensor<4x8xf32>
+    return %xr : tensor<4x8xf32>
+  })"),
+            (Names{"x", "mu", "xr", "-> xr"}));
+}
+
+TEST_F(FrontendTest, AttributesWinOverTheSourceText) {
+  EXPECT_EQ(names(R"(func.func @f(%x: tensor<4x8xf32> {fp4.name = "input"}) -> (tensor<8xf32> {fp4.name = "average"}) {
+    %mu, %xr = fp4.center %x : tensor<4x8xf32> -> tensor<8xf32>, tensor<4x8xf32>
+    return %mu : tensor<8xf32>
+  })"),
+            (Names{"input", "average", "xr", "-> average"}));
+}
+
+TEST_F(FrontendTest, GroupsAndNumbersFallBackToPositions) {
+  EXPECT_EQ(names(R"(func.func @f(%0: tensor<4x8xf32>) -> tensor<4x8xf32> {
+    %1:2 = fp4.center %0 : tensor<4x8xf32> -> tensor<8xf32>, tensor<4x8xf32>
+    %r:2 = fp4.center %1#1 : tensor<4x8xf32> -> tensor<8xf32>, tensor<4x8xf32>
+    return %r#1 : tensor<4x8xf32>
+  })"),
+            (Names{"arg0", "center.0", "center.1", "r.0", "r.1", "-> r.1"}));
+}
+
+TEST_F(FrontendTest, NamesAreUnique) {
+  // The argument's attribute takes "s", so the op's own %s must step aside.
+  EXPECT_EQ(names(R"(func.func @f(%x: tensor<4x8xf32> {fp4.name = "s"}) -> tensor<8xf32> {
+    %s = fp4.column_sum %x : tensor<4x8xf32> -> tensor<8xf32>
+    return %s : tensor<8xf32>
+  })"),
+            (Names{"s", "s_1", "-> s_1"}));
+}
+
+TEST_F(FrontendTest, ArgumentAndResultMayNotShareAName) {
+  EXPECT_EQ(names(R"(func.func @f(%x: tensor<4x8xf32> {fp4.name = "s"}) -> (tensor<8xf32> {fp4.name = "s"}) {
+    %t = fp4.column_sum %x : tensor<4x8xf32> -> tensor<8xf32>
+    return %t : tensor<8xf32>
+  })"),
+            (Names{"spec.mlir:1:1: error: 'func.func' op names both an argument and result 0 's'"}));
+}
+
+TEST_F(FrontendTest, BytecodeGivesTheSameNamesAsItsPrintedForm) {
+  const char *text = R"(func.func @f(%x: tensor<4x8xf32>) -> tensor<8xf32> {
+    %s = fp4.column_sum %x : tensor<4x8xf32> -> tensor<8xf32>
+    return %s : tensor<8xf32>
+  })";
+  mlir::FailureOr<ParsedSpec> spec = parseSpec(text, "spec.mlir", context, "");
+  ASSERT_TRUE(succeeded(spec)) << diagnostics.str();
+  std::string bytecode;
+  llvm::raw_string_ostream stream(bytecode);
+  ASSERT_TRUE(succeeded(mlir::writeBytecodeToFile(*spec->module, stream)));
+  EXPECT_EQ(names(bytecode), (Names{"x", "s", "-> s"}));
+}
+
+const char *const kTwoFunctions = R"(
+func.func @one(%a: tensor<4x8xf32>) -> tensor<8xf32> {
+  %s = fp4.column_sum %a : tensor<4x8xf32> -> tensor<8xf32>
+  return %s : tensor<8xf32>
+}
+func.func @two(%b: tensor<4x8xf32>) -> tensor<8xf32> {
+  %s = fp4.column_sum %b : tensor<4x8xf32> -> tensor<8xf32>
+  return %s : tensor<8xf32>
+})";
+
+TEST_F(FrontendTest, PicksTheFunctionThatIsAskedFor) { EXPECT_EQ(names(kTwoFunctions, "two"), (Names{"b", "s", "-> s"})); }
+
+TEST_F(FrontendTest, AsksWhichOfSeveralFunctions) {
+  EXPECT_EQ(names(kTwoFunctions), (Names{"spec.mlir:1:1: error: has 2 functions, one, two: say which one"}));
+}
+
+TEST_F(FrontendTest, SaysWhichFunctionsThereAre) {
+  EXPECT_EQ(names(kTwoFunctions, "three"), (Names{"spec.mlir:1:1: error: has no function 'three'; it has one, two"}));
+}
+
+TEST_F(FrontendTest, RefusesAModuleWithoutFunctions) {
+  EXPECT_EQ(names("module {}"), (Names{"spec.mlir:1:1: error: expects a func.func, but the module has none"}));
+}
+
+TEST_F(FrontendTest, RefusesADeclaration) {
+  EXPECT_EQ(names("func.func private @f(tensor<4x8xf32>)"), (Names{"spec.mlir:1:1: error: 'func.func' op 'f' has no body"}));
+}
+
+TEST_F(FrontendTest, ParserErrorsCarryTheirPlace) {
+  EXPECT_EQ(names("func.func @f() {\n  fp4.nonsense\n}"),
+            (Names{"spec.mlir:2:3: error: custom op 'fp4.nonsense' is unknown"}));
+}
+
+TEST_F(FrontendTest, NotesFollowTheirError) {
+  std::vector<std::string> got = names(R"(func.func @f(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+    %h = fp4.prologue %x {
+    ^bb0(%a: f32):
+      %e = tensor.empty() : tensor<4xf32>
+      fp4.yield %a : f32
+    } : tensor<4x8xf32> -> tensor<4x8xf32>
+    return %h : tensor<4x8xf32>
+  })");
+  ASSERT_EQ(got.size(), 1u);
+  EXPECT_EQ(got[0], "spec.mlir:2:10: error: 'fp4.prologue' op expects only arith and math ops on scalars in its region, but "
+                    "got 'tensor.empty'\nspec.mlir:4:12: note: it stands here");
+}
+
+TEST_F(FrontendTest, ArbitraryBytesAreAnErrorNotACrash) {
+  std::string bytes("ML\xefR\x00\x01garbage", 13);
+  EXPECT_NE(names(bytes)[0].find("error: "), std::string::npos);
+  EXPECT_NE(names(std::string("\0\xff\x80{", 4))[0].find("error: "), std::string::npos);
+}
+
+TEST_F(FrontendTest, UnknownRegionMathIsNamed) {
+  mlir::FailureOr<ParsedSpec> spec = parseSpec(R"(func.func @f(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+    %h = fp4.prologue %x {
+    ^bb0(%a: f32):
+      %e = arith.remf %a, %a : f32
+      fp4.yield %e : f32
+    } : tensor<4x8xf32> -> tensor<4x8xf32>
+    return %h : tensor<4x8xf32>
+  })",
+                                               "spec.mlir", context, "");
+  ASSERT_TRUE(succeeded(spec)) << diagnostics.str();
+  EXPECT_TRUE(failed(expandMath(spec->function)));
+  EXPECT_EQ(diagnostics.str(), "spec.mlir:4:12: error: 'arith.remf' op has no exact definition on these types: 'f32' 'f32'; regions "
+                               "take IEEE arithmetic, comparisons, integer bit operations and the functions that expand to them");
+}
+
+} // namespace
