@@ -108,7 +108,6 @@ private:
   }
 
   Status compile() {
-    CompiledSpec compiled;
     std::string target = evaluatorOnly() ? "sm_120a" : device.target(), error;
     Status status = compiler.compile(spec, target, &compiled);
     if (!status.ok())
@@ -118,7 +117,7 @@ private:
       return {StatusCode::CompileError, error};
     if (Status checked = checkNames(); !checked.ok())
       return checked;
-    return evaluatorOnly() ? Status() : Executable::load(device, compiled.manifest, compiled.ptx, &executable);
+    return {};
   }
 
   static std::string namesOf(const std::vector<plan::TensorInfo> &tensors) {
@@ -217,6 +216,8 @@ private:
           outputs.push_back(std::move(value.tensor));
       return {};
     }
+    if (Status status = Executable::load(device, compiled.manifest, compiled.ptx, &executable); !status.ok())
+      return status;
     Progress progress;
     RunOptions run;
     run.progress = [&](size_t number, size_t count, const std::string &label) {
@@ -282,6 +283,7 @@ private:
   std::vector<NamedFile> inputFiles, outputFiles;
   Compiler compiler;
   Device device;
+  CompiledSpec compiled;
   Executable executable;
   plan::Plan plan;
   std::vector<Tensor> inputs, outputs;
