@@ -59,7 +59,9 @@ void mmaFloat(Warp &warp, const Instr &in, uint32_t mask) {
   size_t firstC = in.bytes + in.bytes / 2u;
   // MMA-Sim: Ampere and Ada do k16 as two k8 steps with 24 fractional bits, Hopper and Blackwell in one with 25.
   bool isNew = warp.launch->major >= 9;
-  int step = isNew ? in.variant2 : 8, fractionBits = isNew ? 25 : 24;
+  int step = isNew ? in.variant2 : 8;
+  DotModel model{isNew ? 25 : 24, 0, brain ? -126 : -14, in.flags & kHalfC ? -14 : -126};
+  model.zeroExponent = (in.flags & kHalfD ? 4 : -108) - model.fractionBits;
   for (int row = 0; row < 16; ++row)
     for (int column = 0; column < 8; ++column) {
       int lane = 4 * (row % 8) + column / 2;
@@ -71,7 +73,7 @@ void mmaFloat(Warp &warp, const Instr &in, uint32_t mask) {
       float sum = in.flags & kHalfC ? numerics::decodeF16(static_cast<uint16_t>(c)) : numerics::floatFromBits(c);
       uint32_t result = 0;
       for (int k = 0; k < in.variant2; k += step) {
-        FusedDot dot = fusedDot(&a[row][k], &b[column][k], step, sum, fractionBits);
+        FusedDot dot = fusedDot(&a[row][k], &b[column][k], step, sum, model);
         if (in.flags & kHalfD) {
           result = dotToHalf(dot);
           sum = numerics::decodeF16(static_cast<uint16_t>(result));
