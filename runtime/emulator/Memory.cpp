@@ -71,7 +71,7 @@ bool Memory::release(uint64_t address) {
 
 void Memory::clear() {
   table.clear();
-  inUse = 0;
+  inUse = serial = 0;
 }
 
 Allocation *Memory::find(uint64_t address, uint64_t size) {

@@ -205,3 +205,71 @@ TEST(MmaFp4, Speed) {
 }
 
 } // namespace
+
+namespace {
+
+/// A whole matmul: cp.async stages, ldmatrix, block-scaled MMAs, against the model step by step.
+TEST(Mma, NvccMatmul) {
+  constexpr int kM = 128, kN = 256, kK = 640;
+  Device device;
+  ASSERT_EQ(device.load(readText(FOURFOLD_SOURCE_DIR "/tests/emulator/corpus/fp4_matmul_O3.ptx")), kSuccess) << lastFinding();
+  std::mt19937 random(5);
+  auto bytes = [&](size_t count, unsigned low, unsigned range) {
+    std::vector<uint8_t> data(count);
+    for (uint8_t &byte : data)
+      byte = static_cast<uint8_t>(low + random() % range);
+    return data;
+  };
+  std::vector<uint8_t> a = bytes(kM * kK / 2, 0, 256), b = bytes(kN * kK / 2, 0, 256);
+  std::vector<uint8_t> sa = bytes(kM * kK / 16, 0x28, 32), sb = bytes(kN * kK / 16, 0x28, 32);
+  CUdeviceptr out = device.alloc(kM * kN * 4);
+  CUfunction function = device.function("fp4_matmul");
+  unsigned shared = 4 * 2 * 128 * 72;
+  ASSERT_EQ(device.d.funcSetAttribute(function, kFunctionMaxDynamicSharedBytes, static_cast<int>(shared)), kSuccess);
+  int n = kN, k = kK;
+  CUdeviceptr da = device.upload(a), dsa = device.upload(sa), db = device.upload(b), dsb = device.upload(sb);
+  void *params[] = {&n, &k, &da, &dsa, &db, &dsb, &out};
+  ASSERT_EQ(device.d.launchKernel(function, kN / 128, kM / 128, 1, 256, 1, 1, shared, nullptr, params, nullptr), kSuccess) << lastFinding();
+  std::vector<float> c = device.download<float>(out, kM * kN);
+  auto codes = [&](const std::vector<uint8_t> &data, int row, int first, uint8_t *to) {
+    for (int i = 0; i < 64; ++i)
+      to[i] = data[static_cast<size_t>(row * kK / 2 + (first + i) / 2)] >> (i % 2 * 4) & 15;
+  };
+  for (int row = 0; row < kM; ++row)
+    for (int column = row % 5; column < kN; column += 5) {
+      float sum = 0;
+      for (int first = 0; first < kK; first += 64) {
+        uint8_t x[64], y[64];
+        codes(a, row, first, x);
+        codes(b, column, first, y);
+        sum = numerics::mmaStep(x, y, &sa[static_cast<size_t>((row * kK + first) / 16)], &sb[static_cast<size_t>((column * kK + first) / 16)],
+                                ScaleFormat::UE4M3, sum);
+      }
+      ASSERT_EQ(bitsOf(c[static_cast<size_t>(row * kN + column)]), bitsOf(sum)) << row << ", " << column;
+    }
+  EXPECT_EQ(counters().mmas.at("mxf4nvf4.4x.ue4m3"), uint64_t{kM / 16} * (kN / 8) * (kK / 64));
+  EXPECT_EQ(counters().ldmatrix.conflicts(), 0u);
+}
+
+/// 1024^3 with every check on: a figure in the test report, and a bound that only a gross regression passes.
+TEST(Mma, MatmulSpeed) {
+  constexpr int kSize = 1024;
+  for (CheckLevel checks : {CheckLevel::None, CheckLevel::Full}) {
+    Device device("sm_120a", checks);
+    ASSERT_EQ(device.load(readText(FOURFOLD_SOURCE_DIR "/tests/emulator/corpus/fp4_matmul_O3.ptx")), kSuccess) << lastFinding();
+    std::vector<uint8_t> codes(kSize * kSize / 2, 0x35), scales(kSize * kSize / 16, 0x38);
+    CUdeviceptr out = device.alloc(kSize * kSize * 4), da = device.upload(codes), ds = device.upload(scales);
+    CUfunction function = device.function("fp4_matmul");
+    unsigned shared = 4 * 2 * 128 * 72;
+    ASSERT_EQ(device.d.funcSetAttribute(function, kFunctionMaxDynamicSharedBytes, static_cast<int>(shared)), kSuccess);
+    int n = kSize, k = kSize;
+    void *params[] = {&n, &k, &da, &ds, &da, &ds, &out};
+    ASSERT_EQ(device.d.launchKernel(function, 8, 8, 1, 256, 1, 1, shared, nullptr, params, nullptr), kSuccess) << lastFinding();
+    double ms = static_cast<double>(counters().kernelNanoseconds) * 1e-6;
+    RecordProperty(checks == CheckLevel::None ? "unchecked_ms" : "checked_ms", std::to_string(ms));
+    RecordProperty("warp_instructions", std::to_string(counters().totalWarpInstructions()));
+    EXPECT_LT(ms, 60000.0);
+  }
+}
+
+} // namespace
