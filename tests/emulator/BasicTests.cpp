@@ -1,1 +1,0 @@
-#include "Harness.h"
