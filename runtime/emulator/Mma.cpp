@@ -16,8 +16,8 @@ namespace {
 /// Instr::variant: element type; variant2: k; bytes: registers of A; list: a, b, c; list2: d.
 inline constexpr uint32_t kHalfC = 1, kHalfD = 2, kSaturate = 4, kSignedB = 8;
 
-/// All fragments share one rule: register r of A holds rows g + 8 (r & 1) and the run of k that starts at e (t + 4 (r >> 1)), e
-/// elements a register; B the same with r in place of r >> 1.
+/// All fragments share one rule: register r of A holds rows g + 8 (r & 1) and the run of k that starts at e (t + 4 (r
+/// >> 1)), e elements a register; B the same with r in place of r >> 1.
 template <class Value, class Decode>
 void gather(Warp &warp, const Instr &in, int perRegister, Value (*a)[64], Value (*b)[64], Decode decode) {
   int numA = in.bytes, numB = numA / 2;
@@ -27,7 +27,8 @@ void gather(Warp &warp, const Instr &in, int perRegister, Value (*a)[64], Value 
     const uint32_t *words = warp.reg<uint32_t>(in.list[static_cast<size_t>(r)]);
     for (int lane = 0; lane < kLanes; ++lane)
       for (int i = 0; i < perRegister; ++i)
-        a[lane / 4 + 8 * (r & 1)][perRegister * (lane % 4 + 4 * (r >> 1)) + i] = decode(words[lane] >> (bits * i) & keep, true);
+        a[lane / 4 + 8 * (r & 1)][perRegister * (lane % 4 + 4 * (r >> 1)) + i] =
+            decode(words[lane] >> (bits * i) & keep, true);
   }
   for (int r = 0; r < numB; ++r) {
     const uint32_t *words = warp.reg<uint32_t>(in.list[static_cast<size_t>(numA + r)]);

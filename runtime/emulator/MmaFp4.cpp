@@ -1,9 +1,10 @@
 // The block-scaled FP4 step of a whole warp in plain C++; bit for bit dialect/MmaModel.h.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Why double arithmetic is exact here: every term is an integer multiple of 2^(me - 35), me the largest exponent of the element, once
-// it is truncated; a group term is below 2^(me + 12), C below 2^(me + 1). So each is an integer below 2^48 in that unit, and the sum
-// of five is below 2^51: no addition of doubles rounds. The unit stays far inside the exponent range of double (|me| < 600).
+// Why double arithmetic is exact here: every term is an integer multiple of 2^(me - 35), me the largest exponent of the
+// element, once it is truncated; a group term is below 2^(me + 12), C below 2^(me + 1). So each is an integer below
+// 2^48 in that unit, and the sum of five is below 2^51: no addition of doubles rounds. The unit stays far inside the
+// exponent range of double (|me| < 600).
 
 #include "MmaFp4.h"
 

@@ -1,9 +1,9 @@
 // The block-scaled FP4 step of a whole warp, 16 rows side by side in vectors; bit for bit dialect/MmaModel.h.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// MmaFp4.cpp says why double arithmetic is exact here. Dot products: codes become bytes by a table of 16 (pshufb), a multiply-add of
-// unsigned by signed bytes takes A moved by +12 into 0..24, and 12 times the sum of B's group is taken off again. Every int16 sum is
-// at most 4 * 2 * 24 * 12, far below 2^15.
+// MmaFp4.cpp says why double arithmetic is exact here. Dot products: codes become bytes by a table of 16 (pshufb), a
+// multiply-add of unsigned by signed bytes takes A moved by +12 into 0..24, and 12 times the sum of B's group is taken
+// off again. Every int16 sum is at most 4 * 2 * 24 * 12, far below 2^15.
 
 #include "MmaFp4.h"
 
@@ -40,8 +40,9 @@ namespace avx2 {
 
 struct Bytes256 {
   static inline Words look(Words codes, int offset) {
-    const __m256i table = _mm256_add_epi8(_mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12)),
-                                          _mm256_set1_epi8(static_cast<char>(offset)));
+    const __m256i table = _mm256_add_epi8(
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12)),
+        _mm256_set1_epi8(static_cast<char>(offset)));
     __m256i halves[2];
     std::memcpy(halves, &codes, 64);
     for (__m256i &half : halves)
@@ -81,15 +82,17 @@ namespace avx512 {
 
 struct Bytes512 {
   static inline Words look(Words codes, int offset) {
-    const __m512i table = _mm512_add_epi8(_mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12)),
-                                          _mm512_set1_epi8(static_cast<char>(offset)));
+    const __m512i table =
+        _mm512_add_epi8(_mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12)),
+                        _mm512_set1_epi8(static_cast<char>(offset)));
     return reinterpret_cast<Words>(_mm512_shuffle_epi8(table, reinterpret_cast<__m512i>(codes)));
   }
   static inline Ints dot(Words a0, uint32_t b0, Words a1, uint32_t b1, Words a2, uint32_t b2, Words a3, uint32_t b3) {
     auto product = [](Words a, uint32_t b) {
       return _mm512_maddubs_epi16(reinterpret_cast<__m512i>(a), _mm512_set1_epi32(static_cast<int>(b)));
     };
-    __m512i sum = _mm512_add_epi16(_mm512_add_epi16(product(a0, b0), product(a1, b1)), _mm512_add_epi16(product(a2, b2), product(a3, b3)));
+    __m512i sum = _mm512_add_epi16(_mm512_add_epi16(product(a0, b0), product(a1, b1)),
+                                   _mm512_add_epi16(product(a2, b2), product(a3, b3)));
     return reinterpret_cast<Ints>(_mm512_madd_epi16(sum, _mm512_set1_epi16(1)));
   }
 };

@@ -84,7 +84,9 @@ TEST_P(Corpus, Transpose) {
     in[i] = static_cast<float>(i);
   CUdeviceptr di = device.upload(in), dout = device.alloc(n * n * 4);
   void *params[] = {&n, &di, &dout};
-  ASSERT_EQ(device.d.launchKernel(device.function("transpose"), 3, 3, 1, 16, 16, 1, 16 * 17 * 4, nullptr, params, nullptr), kSuccess)
+  ASSERT_EQ(
+      device.d.launchKernel(device.function("transpose"), 3, 3, 1, 16, 16, 1, 16 * 17 * 4, nullptr, params, nullptr),
+      kSuccess)
       << lastFinding();
   std::vector<float> out = device.download<float>(dout, n * n);
   for (int y = 0; y < n; ++y)
@@ -126,7 +128,8 @@ TEST_P(Corpus, Classify) {
       break;
     case 5: {
       int value = static_cast<int>(item.b);
-      expected = __builtin_popcount(static_cast<unsigned>(item.a)) + (value ? __builtin_clz(static_cast<unsigned>(value)) : 32);
+      expected = __builtin_popcount(static_cast<unsigned>(item.a)) +
+                 (value ? __builtin_clz(static_cast<unsigned>(value)) : 32);
       break;
     }
     }

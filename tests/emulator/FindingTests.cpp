@@ -8,7 +8,8 @@ using namespace fourfold::emulator::test;
 
 namespace {
 
-/// Runs `body` with one output buffer of 4 KiB (all zero) and expects `code`; a failure's finding must contain all `words`.
+/// Runs `body` with one output buffer of 4 KiB (all zero) and expects `code`; a failure's finding must contain all
+/// `words`.
 void expect(int code, const std::string &body, const std::vector<std::string> &words = {}, unsigned threads = 32,
             const std::string &globals = "", unsigned shared = 0) {
   Device device;
@@ -24,7 +25,8 @@ void expect(int code, const std::string &body, const std::vector<std::string> &w
   EXPECT_NE(finding.find("kernel 'k', line "), std::string::npos) << finding;
 }
 
-const char *const kThread = "mov.u32 %r0, %tid.x;\nmul.wide.u32 %rd10, %r0, 4;\nadd.s64 %rd11, %rd0, %rd10;\nmov.u32 %r1, 7;\n";
+const char *const kThread =
+    "mov.u32 %r0, %tid.x;\nmul.wide.u32 %rd10, %r0, 4;\nadd.s64 %rd11, %rd0, %rd10;\nmov.u32 %r1, 7;\n";
 
 TEST(Findings, OutOfBoundsGlobal) {
   std::string start = kThread;
@@ -53,15 +55,18 @@ TEST(Findings, Misaligned) {
 }
 
 TEST(Findings, SharedBounds) {
-  std::string globals = ".shared .align 16 .b8 buffer[128];\n", start = std::string(kThread) + "mov.u32 %r2, buffer;\nmov.u32 %r3, 1;\n";
+  std::string globals = ".shared .align 16 .b8 buffer[128];\n",
+              start = std::string(kThread) + "mov.u32 %r2, buffer;\nmov.u32 %r3, 1;\n";
   expect(kSuccess, start + "st.shared.u32 [%r2+124], %r3;", {}, 1, globals);
-  expect(kErrorIllegalAddress, start + "st.shared.u32 [%r2+128], %r3;", {"shared address", "out of bounds"}, 1, globals);
+  expect(kErrorIllegalAddress, start + "st.shared.u32 [%r2+128], %r3;", {"shared address", "out of bounds"}, 1,
+         globals);
 }
 
 TEST(Findings, UninitialisedRegister) {
   std::string start = kThread;
   expect(kSuccess, start + "mov.u32 %r5, 1;\nst.global.u32 [%rd11], %r5;");
-  expect(kErrorLaunchFailed, start + "st.global.u32 [%rd11], %r5;", {"uninitialised register", "store to global memory"});
+  expect(kErrorLaunchFailed, start + "st.global.u32 [%rd11], %r5;",
+         {"uninitialised register", "store to global memory"});
   // It spreads through arithmetic, and matters in addresses and branches.
   expect(kErrorLaunchFailed, start + "add.u32 %r6, %r5, 1;\nst.global.u32 [%rd11], %r6;", {"uninitialised register"});
   expect(kErrorLaunchFailed, start + "ld.global.u32 %r6, [%rd20];", {"as an address"});
@@ -76,17 +81,20 @@ TEST(Findings, UninitialisedRegister) {
 TEST(Findings, UninitialisedMemory) {
   std::string globals = ".shared .align 16 .b8 buffer[128];\n", start = kThread;
   start += "shl.b32 %r3, %r0, 2;\nmov.u32 %r2, buffer;\nadd.u32 %r2, %r2, %r3;\n";
-  expect(kSuccess, start + "st.shared.u32 [%r2], %r1;\nld.shared.u32 %r4, [%r2];\nst.global.u32 [%rd11], %r4;", {}, 32, globals);
+  expect(kSuccess, start + "st.shared.u32 [%r2], %r1;\nld.shared.u32 %r4, [%r2];\nst.global.u32 [%rd11], %r4;", {}, 32,
+         globals);
   expect(kErrorLaunchFailed, start + "ld.shared.u32 %r4, [%r2];\nst.global.u32 [%rd11], %r4;",
          {"uninitialised register", "loaded bytes never written"}, 32, globals);
-  expect(kErrorLaunchFailed, start + "add.s64 %rd12, %rd1, %rd10;\nld.global.u32 %r4, [%rd12];\nst.global.u32 [%rd11], %r4;",
+  expect(kErrorLaunchFailed,
+         start + "add.s64 %rd12, %rd1, %rd10;\nld.global.u32 %r4, [%rd12];\nst.global.u32 [%rd11], %r4;",
          {"loaded bytes never written"}, 32, globals);
 }
 
 TEST(Findings, Race) {
   std::string globals = ".shared .align 16 .b8 buffer[256];\n", start = kThread;
   start += "shl.b32 %r3, %r0, 2;\nmov.u32 %r2, buffer;\nadd.u32 %r4, %r2, %r3;\nst.shared.u32 [%r4], %r0;\n";
-  std::string end = "xor.b32 %r5, %r3, 128;\nadd.u32 %r5, %r2, %r5;\nld.shared.u32 %r6, [%r5];\nst.global.u32 [%rd11], %r6;";
+  std::string end =
+      "xor.b32 %r5, %r3, 128;\nadd.u32 %r5, %r2, %r5;\nld.shared.u32 %r6, [%r5];\nst.global.u32 [%rd11], %r6;";
   expect(kSuccess, start + "bar.sync 0;\n" + end, {}, 64, globals);
   expect(kErrorLaunchFailed, start + end, {"never written"}, 64, globals);
   // Written before, so only the order is wrong: the second write races with the other warp's read.
@@ -116,8 +124,9 @@ TEST(Findings, MemberMask) {
   expect(kErrorLaunchFailed, start + "shfl.sync.bfly.b32 %r2, %r0, 1, 31, 0xffff;", {"not in its own member mask"});
 }
 
-const char *const kCopy = "mov.u32 %r2, buffer;\nshl.b32 %r3, %r0, 4;\nadd.u32 %r4, %r2, %r3;\nmul.wide.u32 %rd12, %r0, 16;\n"
-                          "add.s64 %rd13, %rd0, %rd12;\ncp.async.cg.shared.global [%r4], [%rd13], 16;\ncp.async.commit_group;\n";
+const char *const kCopy =
+    "mov.u32 %r2, buffer;\nshl.b32 %r3, %r0, 4;\nadd.u32 %r4, %r2, %r3;\nmul.wide.u32 %rd12, %r0, 16;\n"
+    "add.s64 %rd13, %rd0, %rd12;\ncp.async.cg.shared.global [%r4], [%rd13], 16;\ncp.async.commit_group;\n";
 
 TEST(Findings, AsyncCopyNotWaitedFor) {
   std::string globals = ".shared .align 16 .b8 buffer[512];\n", start = std::string(kThread) + kCopy;
@@ -135,7 +144,8 @@ TEST(Findings, AsyncCopyNotWaitedFor) {
 TEST(Findings, AsyncCopySourceChanged) {
   std::string globals = ".shared .align 16 .b8 buffer[512];\n", start = std::string(kThread) + kCopy;
   expect(kSuccess, start + "cp.async.wait_all;\nst.global.u32 [%rd13], %r1;", {}, 32, globals);
-  expect(kErrorLaunchFailed, start + "st.global.u32 [%rd13], %r1;\ncp.async.wait_all;", {"was changed before"}, 32, globals);
+  expect(kErrorLaunchFailed, start + "st.global.u32 [%rd13], %r1;\ncp.async.wait_all;", {"was changed before"}, 32,
+         globals);
 }
 
 TEST(Findings, Trap) {
@@ -155,8 +165,10 @@ TEST(Findings, HostErrors) {
   EXPECT_EQ(device.launch("k", 1, 1, 48 * 1024 + 16, p), kErrorInvalidValue);
   EXPECT_EQ(device.d.funcSetAttribute(device.function("k"), kFunctionMaxDynamicSharedBytes, 99 * 1024), kSuccess);
   EXPECT_EQ(device.launch("k", 1, 1, 99 * 1024, p), kSuccess) << lastFinding();
-  EXPECT_EQ(device.d.funcSetAttribute(device.function("k"), kFunctionMaxDynamicSharedBytes, 99 * 1024 + 1), kErrorInvalidValue);
-  EXPECT_EQ(device.d.launchKernel(device.function("k"), 1, 1, 1, 1, 1, 1, 0, nullptr, nullptr, nullptr), kErrorInvalidValue);
+  EXPECT_EQ(device.d.funcSetAttribute(device.function("k"), kFunctionMaxDynamicSharedBytes, 99 * 1024 + 1),
+            kErrorInvalidValue);
+  EXPECT_EQ(device.d.launchKernel(device.function("k"), 1, 1, 1, 1, 1, 1, 0, nullptr, nullptr, nullptr),
+            kErrorInvalidValue);
   EXPECT_EQ(device.d.memFree(p + 1), kErrorInvalidValue);
   EXPECT_EQ(device.d.memFree(p), kSuccess);
   CUfunction none;
@@ -185,8 +197,9 @@ TEST(Findings, LoadErrors) {
   EXPECT_EQ(device.d.moduleLoadDataEx(&device.module, bad.c_str(), 2, options, values), kErrorInvalidPtx);
   EXPECT_NE(std::string(log).find("tcgen05"), std::string::npos) << log;
   EXPECT_NE(std::string(log).find("kernel 'k', line 14"), std::string::npos) << log;
-  for (const char *wrong : {"add.u32 %r1, %r2;", "add.u32 %r1, %rd2, %r3;", "frobnicate.u32 %r1;", "add.u32.fancy %r1, %r2, %r3;",
-                            "bra nowhere;", "mov.u32 %r99, 1;", "cvt.s32.f32 %r1, %f1;", "mov.u32 %r1, %nosuch;", "ld.global.v2.u32 %r1, [%rd0];"})
+  for (const char *wrong : {"add.u32 %r1, %r2;", "add.u32 %r1, %rd2, %r3;", "frobnicate.u32 %r1;",
+                            "add.u32.fancy %r1, %r2, %r3;", "bra nowhere;", "mov.u32 %r99, 1;", "cvt.s32.f32 %r1, %f1;",
+                            "mov.u32 %r1, %nosuch;", "ld.global.v2.u32 %r1, [%rd0];"})
     EXPECT_EQ(load("sm_120a", kernel(1, wrong)), kErrorInvalidPtx) << wrong;
 }
 

@@ -41,7 +41,9 @@ float volatileAdd(float x, float y) {
   return a + c;
 }
 float clamp01(float v) { return v > 0 ? (v < 1 ? v : 1.0f) : 0.0f; }
-U toInt(double v, double low, double high) { return v != v ? 0 : static_cast<U>(static_cast<int64_t>(std::clamp(v, low, high))); }
+U toInt(double v, double low, double high) {
+  return v != v ? 0 : static_cast<U>(static_cast<int64_t>(std::clamp(v, low, high)));
+}
 
 const Row kRows[] = {
     {"add.rn.f32 {d}, {a}, {b};", 32, 32, 32, 0, [](U x, U y, U) { return b(f(x) + f(y)); }},

@@ -74,15 +74,16 @@ public:
   CUmodule module = nullptr;
 };
 
-/// A module with one kernel `k` of some 64-bit parameters p0, p1, ...; `body` may use %r<64>, %rd<64>, %f<64>, %fd<32>, %h<32>,
-/// %p<16>.
-inline std::string kernel(int params, const std::string &body, const std::string &globals = "", const char *target = "sm_120a",
-                          const char *version = "8.7") {
+/// A module with one kernel `k` of some 64-bit parameters p0, p1, ...; `body` may use %r<64>, %rd<64>, %f<64>, %fd<32>,
+/// %h<32>, %p<16>.
+inline std::string kernel(int params, const std::string &body, const std::string &globals = "",
+                          const char *target = "sm_120a", const char *version = "8.7") {
   std::string text = std::string(".version ") + version + "\n.target " + target + "\n.address_size 64\n" + globals +
                      "\n.visible .entry k(";
   for (int i = 0; i < params; ++i)
     text += std::string(i ? ", " : "") + ".param .u64 p" + std::to_string(i);
-  text += ")\n{\n.reg .b32 %r<64>;\n.reg .b64 %rd<64>;\n.reg .f32 %f<64>;\n.reg .f64 %fd<32>;\n.reg .b16 %h<32>;\n.reg .pred %p<16>;\n";
+  text += ")\n{\n.reg .b32 %r<64>;\n.reg .b64 %rd<64>;\n.reg .f32 %f<64>;\n.reg .f64 %fd<32>;\n.reg .b16 %h<32>;\n.reg "
+          ".pred %p<16>;\n";
   for (int i = 0; i < params; ++i)
     text += "ld.param.u64 %rd" + std::to_string(i) + ", [p" + std::to_string(i) + "];\n";
   return text + body + "\n}\n";

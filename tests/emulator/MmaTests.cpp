@@ -126,7 +126,8 @@ TEST(MmaFp4, EqualsMmaSim) {
       mmaFp4Reference(reference, format);
       for (int m = 0; m < 16; ++m)
         for (int n = 0; n < 8; ++n) {
-          ASSERT_EQ(bitsOf(reference.d[m][n]), bitsOf(d[m][n])) << "scalar, record " << scaled << ": " << m << ", " << n;
+          ASSERT_EQ(bitsOf(reference.d[m][n]), bitsOf(d[m][n]))
+              << "scalar, record " << scaled << ": " << m << ", " << n;
           ASSERT_EQ(bitsOf(tile.d[m][n]), bitsOf(d[m][n])) << "vectorised, record " << scaled << ": " << m << ", " << n;
         }
       ++scaled;
@@ -160,7 +161,8 @@ TEST(MmaFp4, EqualsMmaSim) {
 /// Through the PTX that LLVM prints, selectors in registers: thread-id-a 1, thread-id-b 2, all other lanes' scales NaN.
 TEST(Mma, BlockScaleFragmentsFromLlvm) {
   Device device;
-  ASSERT_EQ(device.load(readText(FOURFOLD_SOURCE_DIR "/tests/emulator/corpus/llvm_mma_block_scale.ptx")), kSuccess) << lastFinding();
+  ASSERT_EQ(device.load(readText(FOURFOLD_SOURCE_DIR "/tests/emulator/corpus/llvm_mma_block_scale.ptx")), kSuccess)
+      << lastFinding();
   std::mt19937 random(3);
   Fp4Tile tile;
   randomTile(random, tile, ScaleFormat::UE4M3, 0);
@@ -189,7 +191,8 @@ TEST(Mma, BlockScaleFragmentsFromLlvm) {
   mmaFp4Reference(tile, ScaleFormat::UE4M3);
   for (int lane = 0; lane < 32; ++lane)
     for (int r = 0; r < 4; ++r)
-      ASSERT_EQ(bitsOf(d[4 * lane + r]), bitsOf(tile.d[lane / 4 + (r & 2 ? 8 : 0)][2 * (lane % 4) + (r & 1)])) << lane << " " << r;
+      ASSERT_EQ(bitsOf(d[4 * lane + r]), bitsOf(tile.d[lane / 4 + (r & 2 ? 8 : 0)][2 * (lane % 4) + (r & 1)]))
+          << lane << " " << r;
   EXPECT_EQ(counters().mmas.at("mxf4nvf4.4x.ue4m3"), 1u);
 }
 
@@ -216,7 +219,8 @@ namespace {
 TEST(Mma, NvccMatmul) {
   constexpr int kM = 128, kN = 256, kK = 640;
   Device device;
-  ASSERT_EQ(device.load(readText(FOURFOLD_SOURCE_DIR "/tests/emulator/corpus/fp4_matmul_O3.ptx")), kSuccess) << lastFinding();
+  ASSERT_EQ(device.load(readText(FOURFOLD_SOURCE_DIR "/tests/emulator/corpus/fp4_matmul_O3.ptx")), kSuccess)
+      << lastFinding();
   std::mt19937 random(5);
   auto bytes = [&](size_t count, unsigned low, unsigned range) {
     std::vector<uint8_t> data(count);
@@ -233,7 +237,9 @@ TEST(Mma, NvccMatmul) {
   int n = kN, k = kK;
   CUdeviceptr da = device.upload(a), dsa = device.upload(sa), db = device.upload(b), dsb = device.upload(sb);
   void *params[] = {&n, &k, &da, &dsa, &db, &dsb, &out};
-  ASSERT_EQ(device.d.launchKernel(function, kN / 128, kM / 128, 1, 256, 1, 1, shared, nullptr, params, nullptr), kSuccess) << lastFinding();
+  ASSERT_EQ(device.d.launchKernel(function, kN / 128, kM / 128, 1, 256, 1, 1, shared, nullptr, params, nullptr),
+            kSuccess)
+      << lastFinding();
   std::vector<float> c = device.download<float>(out, kM * kN);
   auto codes = [&](const std::vector<uint8_t> &data, int row, int first, uint8_t *to) {
     for (int i = 0; i < 64; ++i)
@@ -246,8 +252,8 @@ TEST(Mma, NvccMatmul) {
         uint8_t x[64], y[64];
         codes(a, row, first, x);
         codes(b, column, first, y);
-        sum = numerics::mmaStep(x, y, &sa[static_cast<size_t>((row * kK + first) / 16)], &sb[static_cast<size_t>((column * kK + first) / 16)],
-                                ScaleFormat::UE4M3, sum);
+        sum = numerics::mmaStep(x, y, &sa[static_cast<size_t>((row * kK + first) / 16)],
+                                &sb[static_cast<size_t>((column * kK + first) / 16)], ScaleFormat::UE4M3, sum);
       }
       ASSERT_EQ(bitsOf(c[static_cast<size_t>(row * kN + column)]), bitsOf(sum)) << row << ", " << column;
     }
@@ -260,7 +266,8 @@ TEST(Mma, MatmulSpeed) {
   constexpr int kSize = 1024;
   for (CheckLevel checks : {CheckLevel::None, CheckLevel::Full}) {
     Device device("sm_120a", checks);
-    ASSERT_EQ(device.load(readText(FOURFOLD_SOURCE_DIR "/tests/emulator/corpus/fp4_matmul_O3.ptx")), kSuccess) << lastFinding();
+    ASSERT_EQ(device.load(readText(FOURFOLD_SOURCE_DIR "/tests/emulator/corpus/fp4_matmul_O3.ptx")), kSuccess)
+        << lastFinding();
     std::vector<uint8_t> codes(kSize * kSize / 2, 0x35), scales(kSize * kSize / 16, 0x38);
     CUdeviceptr out = device.alloc(kSize * kSize * 4), da = device.upload(codes), ds = device.upload(scales);
     CUfunction function = device.function("fp4_matmul");
@@ -268,7 +275,8 @@ TEST(Mma, MatmulSpeed) {
     ASSERT_EQ(device.d.funcSetAttribute(function, kFunctionMaxDynamicSharedBytes, static_cast<int>(shared)), kSuccess);
     int n = kSize, k = kSize;
     void *params[] = {&n, &k, &da, &ds, &da, &ds, &out};
-    ASSERT_EQ(device.d.launchKernel(function, 8, 8, 1, 256, 1, 1, shared, nullptr, params, nullptr), kSuccess) << lastFinding();
+    ASSERT_EQ(device.d.launchKernel(function, 8, 8, 1, 256, 1, 1, shared, nullptr, params, nullptr), kSuccess)
+        << lastFinding();
     double ms = static_cast<double>(counters().kernelNanoseconds) * 1e-6;
     RecordProperty(checks == CheckLevel::None ? "unchecked_ms" : "checked_ms", std::to_string(ms));
     RecordProperty("warp_instructions", std::to_string(counters().totalWarpInstructions()));
