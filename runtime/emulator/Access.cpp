@@ -25,12 +25,14 @@ void checkRace(Warp &warp, const Instr &in, int lane, uint32_t address, uint32_t
     WordHistory &history = shared.history[word];
     if (!shared.ordered(self, history.writer, history.writeTime))
       report(warp, in, lane, device::kErrorLaunchFailed,
-             fmt::format("shared-memory race: {} of address {:#x}, which warp {} wrote at line {} without a barrier in between",
-                         verb(kind), word * 4, history.writer, history.writeLine));
+             fmt::format(
+                 "shared-memory race: {} of address {:#x}, which warp {} wrote at line {} without a barrier in between",
+                 verb(kind), word * 4, history.writer, history.writeLine));
     if (kind != AccessKind::Read && !shared.ordered(self, history.reader, history.readTime))
       report(warp, in, lane, device::kErrorLaunchFailed,
-             fmt::format("shared-memory race: {} of address {:#x}, which warp {} read at line {} without a barrier in between",
-                         verb(kind), word * 4, history.reader, history.readLine));
+             fmt::format(
+                 "shared-memory race: {} of address {:#x}, which warp {} read at line {} without a barrier in between",
+                 verb(kind), word * 4, history.reader, history.readLine));
     if (kind == AccessKind::Read) {
       // One reader is remembered. Keep one that is not ordered before a later writer would be.
       if (history.reader == 0xff || history.reader == self || shared.ordered(self, history.reader, history.readTime)) {
@@ -51,16 +53,18 @@ LanePointer sharedPointer(Warp &warp, const Instr &in, int lane, uint64_t addres
   uint64_t limit = warp.launch->sharedBytes;
   if (address < kSharedStart || address + bytes > limit || address + bytes < address)
     report(warp, in, lane, device::kErrorIllegalAddress,
-           fmt::format("{} of {} bytes at shared address {:#x} is out of bounds: the block's shared memory is [{:#x}, {:#x})",
-                       verb(kind), bytes, address, kSharedStart, limit));
+           fmt::format(
+               "{} of {} bytes at shared address {:#x} is out of bounds: the block's shared memory is [{:#x}, {:#x})",
+               verb(kind), bytes, address, kSharedStart, limit));
   uint8_t *shadow = &shared.shadow[address];
   if (warp.checks) {
     for (uint32_t i = 0; i < bytes; ++i)
       if (shadow[i] == kBytePending)
         report(warp, in, lane, device::kErrorLaunchFailed,
-               fmt::format("{} of {} bytes at shared address {:#x}, the destination of an asynchronous copy that has not been "
-                           "waited for",
-                           verb(kind), bytes, address));
+               fmt::format(
+                   "{} of {} bytes at shared address {:#x}, the destination of an asynchronous copy that has not been "
+                   "waited for",
+                   verb(kind), bytes, address));
     if (!shared.history.empty())
       checkRace(warp, in, lane, static_cast<uint32_t>(address), bytes, kind);
   }
@@ -127,16 +131,17 @@ LanePointer checkedPointer(Warp &warp, const Instr &in, int lane, Space space, u
     uint64_t limit = warp.kernel->localBytes;
     if (address + bytes > limit || address + bytes < address)
       report(warp, in, lane, device::kErrorIllegalAddress,
-             fmt::format("{} of {} bytes at local address {:#x} is out of bounds: a thread has {} bytes", verb(kind), bytes,
-                         address, limit));
+             fmt::format("{} of {} bytes at local address {:#x} is out of bounds: a thread has {} bytes", verb(kind),
+                         bytes, address, limit));
     return {warp.local.data() + static_cast<uint64_t>(lane) * limit + address, nullptr};
   }
   case Space::Param: {
     uint64_t limit = warp.launch->params.size();
     if (address + bytes > limit || address + bytes < address || kind != AccessKind::Read)
       report(warp, in, lane, device::kErrorIllegalAddress,
-             fmt::format("{} of {} bytes at parameter address {:#x} is out of bounds: the kernel has {} bytes of parameters",
-                         verb(kind), bytes, address, limit));
+             fmt::format(
+                 "{} of {} bytes at parameter address {:#x} is out of bounds: the kernel has {} bytes of parameters",
+                 verb(kind), bytes, address, limit));
     return {const_cast<uint8_t *>(warp.launch->params.data()) + address, nullptr};
   }
   default:

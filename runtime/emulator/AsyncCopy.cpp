@@ -42,7 +42,8 @@ void issue(Warp &warp, const Instr &in, uint32_t mask) {
              fmt::format("the source size {} of the copy is above its {} bytes", bytes, in.bytes));
     bytes = ignore >> lane & 1 ? 0 : bytes;
     copy.to[lane] = static_cast<uint32_t>(to[lane]);
-    copy.from[lane] = sources[lane] = from[lane] + static_cast<uint64_t>(in.target == 0 ? 0 : static_cast<int32_t>(in.target));
+    copy.from[lane] = sources[lane] =
+        from[lane] + static_cast<uint64_t>(in.target == 0 ? 0 : static_cast<int32_t>(in.target));
     copy.sourceBytes[lane] = bytes;
     copy.group[lane] = -1;
     if (sources[lane] % in.bytes)
@@ -76,9 +77,10 @@ void land(Warp &warp, const Instr &in, PendingCopy &copy, int lane) {
     Allocation *allocation = warp.launch->memory->find(copy.from[lane], bytes);
     const uint8_t *source = allocation->at(copy.from[lane]), *written = allocation->shadowAt(copy.from[lane]);
     if (warp.checks && std::memcmp(source, copy.snapshot[lane], bytes) != 0)
-      report(warp, in, lane, device::kErrorLaunchFailed,
-             fmt::format("the source {:#x} of the asynchronous copy at line {} was changed before the copy was waited for",
-                         copy.from[lane], copy.line));
+      report(
+          warp, in, lane, device::kErrorLaunchFailed,
+          fmt::format("the source {:#x} of the asynchronous copy at line {} was changed before the copy was waited for",
+                      copy.from[lane], copy.line));
     std::memcpy(data, source, bytes);
     if (warp.checks)
       for (uint32_t i = 0; i < bytes; ++i)
@@ -169,7 +171,8 @@ bool decodeAsyncCopy(Decoder &d) {
   in.handler = issue;
   in.space = space;
   const Operand &size = d.operand(2);
-  if (size.kind != Operand::Integer || (size.value != 4 && size.value != 8 && size.value != 16) || (cg && size.value != 16))
+  if (size.kind != Operand::Integer || (size.value != 4 && size.value != 8 && size.value != 16) ||
+      (cg && size.value != 16))
     d.fail(cg ? "cp.async.cg copies 16 bytes" : "cp.async.ca copies 4, 8 or 16 bytes");
   // The source goes first through the same slots as the destination.
   Space sourceSpace = Space::Global;

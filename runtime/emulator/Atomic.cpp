@@ -154,7 +154,7 @@ bool decodeAtomic(Decoder &d) {
   in.instrClass = InstrClass::Atomic;
   in.handler = atomic;
   in.ownInit = true;
-  Space space = d.take("global") ? Space::Global
+  Space space = d.take("global")                            ? Space::Global
                 : d.take("shared") || d.take("shared::cta") ? Space::Shared
                                                             : Space::Generic;
   for (const char *mod : {"relaxed", "acquire", "release", "acq_rel", "cta", "cluster", "gpu", "sys", "noftz"})

@@ -67,8 +67,9 @@ void releaseBarriers(Block &block) {
 void arriveAtBarrier(Warp &warp, const Instr &in, uint32_t mask) {
   Block &block = *warp.block;
   if (mask != warp.live)
-    report(warp, in, __builtin_ctz(mask), device::kErrorLaunchFailed,
-           fmt::format("barrier under divergence: lanes {:#010x} of the live lanes {:#010x} execute it", mask, warp.live));
+    report(
+        warp, in, __builtin_ctz(mask), device::kErrorLaunchFailed,
+        fmt::format("barrier under divergence: lanes {:#010x} of the live lanes {:#010x} execute it", mask, warp.live));
   uint32_t id = uniformValue(warp, in, in.src[0], mask, "barrier number");
   if (id > 15)
     report(warp, in, -1, device::kErrorLaunchFailed, fmt::format("barrier number {} is above 15", id));
@@ -76,9 +77,10 @@ void arriveAtBarrier(Warp &warp, const Instr &in, uint32_t mask) {
   if (in.src[1] != kZeroSlot) {
     expected = uniformValue(warp, in, in.src[1], mask, "thread count");
     if (expected == 0 || expected % kLanes || expected > block.warps.size() * kLanes)
-      report(warp, in, -1, device::kErrorLaunchFailed,
-             fmt::format("thread count {} of a barrier is not a positive multiple of 32 up to the {} threads of the block",
-                         expected, block.warps.size() * kLanes));
+      report(
+          warp, in, -1, device::kErrorLaunchFailed,
+          fmt::format("thread count {} of a barrier is not a positive multiple of 32 up to the {} threads of the block",
+                      expected, block.warps.size() * kLanes));
   }
   Barrier &barrier = block.barriers[id];
   if (barrier.joined && barrier.expected != expected)

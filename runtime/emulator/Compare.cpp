@@ -245,7 +245,11 @@ void predicateLogic(Warp &warp, const Instr &in, uint32_t mask) {
   uint32_t a = warp.predicate(in.src[0]), b = warp.predicate(in.src[1]);
   a = in.flags & 1 ? ~a : a;
   b = in.flags & 2 ? ~b : b;
-  uint32_t value = in.variant == 0 ? a & b : in.variant == 1 ? a | b : in.variant == 2 ? a ^ b : in.variant == 3 ? ~a : a;
+  uint32_t value = in.variant == 0   ? a & b
+                   : in.variant == 1 ? a | b
+                   : in.variant == 2 ? a ^ b
+                   : in.variant == 3 ? ~a
+                                     : a;
   setPredicate(warp, in.dst, value, mask);
 }
 
@@ -337,8 +341,9 @@ bool decodeCompare(Decoder &d) {
     Type type = d.requireType(), selector = d.requireType();
     d.expectOperands(4, 4);
     bool isFloatSelector = selector == Type::F32;
-    instr.handler = typeBits(type) == 64 ? (isFloatSelector ? handlerOf<Slct<uint64_t, true>>() : handlerOf<Slct<uint64_t, false>>())
-                                         : (isFloatSelector ? handlerOf<Slct<uint32_t, true>>() : handlerOf<Slct<uint32_t, false>>());
+    instr.handler = typeBits(type) == 64
+                        ? (isFloatSelector ? handlerOf<Slct<uint64_t, true>>() : handlerOf<Slct<uint64_t, false>>())
+                        : (isFloatSelector ? handlerOf<Slct<uint32_t, true>>() : handlerOf<Slct<uint32_t, false>>());
     instr.instrClass = InstrClass::Move;
     instr.dst = d.destination(d.operand(0), type);
     instr.src[0] = d.source(d.operand(1), type);

@@ -28,8 +28,8 @@ bool decodeBarrier(Decoder &d, const std::string &op) {
     in.handler = nothing;
     return true;
   }
-  // `bar` is `barrier.aligned`; without .aligned the lanes of a warp may arrive apart, which this device does not model: it reports
-  // divergence either way.
+  // `bar` is `barrier.aligned`; without .aligned the lanes of a warp may arrive apart, which this device does not
+  // model: it reports divergence either way.
   d.take("aligned");
   bool isReduce = d.take("red");
   if (d.take("arrive"))

@@ -140,7 +140,9 @@ struct ToBF16 {
   static FOURFOLD_INLINE uint16_t apply(float a) { return encodeBF16(a); }
 };
 struct FromBF16 {
-  static FOURFOLD_INLINE float apply(uint16_t a) { return (a & 0x7fff) > 0x7f80 ? floatFromBits(0x7fffffffu) : decodeBF16(a); }
+  static FOURFOLD_INLINE float apply(uint16_t a) {
+    return (a & 0x7fff) > 0x7f80 ? floatFromBits(0x7fffffffu) : decodeBF16(a);
+  }
 };
 struct PairBF16 {
   static FOURFOLD_INLINE uint32_t apply(float a, float b) {
@@ -346,7 +348,8 @@ bool decodeConvert(Decoder &d) {
     return false;
   Instr &in = d.out();
   in.instrClass = InstrClass::Conversion;
-  static const char *const modes[] = {"rn", "rz", "rm", "rp", "rna"}, *const integerModes[] = {"rni", "rzi", "rmi", "rpi"};
+  static const char *const modes[] = {"rn", "rz", "rm", "rp", "rna"}, *const integerModes[] = {"rni", "rzi", "rmi",
+                                                                                               "rpi"};
   bool hasMode = false;
   for (uint8_t i = 0; i < 5; ++i)
     if (d.take(modes[i])) {

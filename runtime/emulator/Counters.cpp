@@ -7,9 +7,9 @@ namespace fourfold {
 namespace emulator {
 
 std::string_view className(InstrClass instrClass) {
-  static constexpr std::string_view names[] = {"integer",      "float",       "conversion",   "move",       "control",
-                                               "global_load",  "global_store", "shared_load", "shared_store",
-                                               "async_copy",   "ldmatrix",    "mma",          "barrier",    "atomic"};
+  static constexpr std::string_view names[] = {
+      "integer",     "float",        "conversion", "move",     "control", "global_load", "global_store",
+      "shared_load", "shared_store", "async_copy", "ldmatrix", "mma",     "barrier",     "atomic"};
   return names[static_cast<size_t>(instrClass)];
 }
 

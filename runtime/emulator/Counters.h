@@ -45,8 +45,8 @@ struct SharedTraffic {
 /// Sums over the launches since the last reset; warp instructions count once however many lanes are active.
 struct Counters {
   std::array<uint64_t, static_cast<size_t>(InstrClass::Count)> warpInstructions{};
-  std::map<std::string, uint64_t> mmas; // by kind: "mxf4nvf4.4x.ue4m3", "bf16.m16n8k16"
-  uint64_t globalBytesRead = 0, globalBytesWritten = 0; // as requested by active lanes
+  std::map<std::string, uint64_t> mmas;                     // by kind: "mxf4nvf4.4x.ue4m3", "bf16.m16n8k16"
+  uint64_t globalBytesRead = 0, globalBytesWritten = 0;     // as requested by active lanes
   uint64_t globalSectorsRead = 0, globalSectorsWritten = 0; // 32 bytes, distinct within a warp instruction
   SharedTraffic sharedLoads, sharedStores, ldmatrix, asyncCopies;
   uint64_t blocks = 0, launches = 0;

@@ -97,9 +97,10 @@ void Decoder::placeVariables(Frame &target, const std::vector<Place> &params, co
       break;
     }
     default:
-      throw LoadError(variable.line, fmt::format("variable '{}' of function '{}': global and constant variables inside a "
-                                                 "function are not supported",
-                                                 variable.name, function.name));
+      throw LoadError(variable.line,
+                      fmt::format("variable '{}' of function '{}': global and constant variables inside a "
+                                  "function are not supported",
+                                  variable.name, function.name));
     }
   }
 }
@@ -290,14 +291,47 @@ uint32_t Decoder::constant(uint64_t bits, int width) {
 }
 
 uint32_t Decoder::special(const std::string &name) {
-  static const std::set<std::string_view> known = {
-      "%tid.x",           "%tid.y",           "%tid.z",           "%ntid.x",          "%ntid.y",        "%ntid.z",
-      "%ctaid.x",         "%ctaid.y",         "%ctaid.z",         "%nctaid.x",        "%nctaid.y",      "%nctaid.z",
-      "%laneid",          "%warpid",          "%nwarpid",         "%smid",            "%nsmid",         "%gridid",
-      "%lanemask_eq",     "%lanemask_lt",     "%lanemask_le",     "%lanemask_gt",     "%lanemask_ge",   "%dynamic_smem_size",
-      "%total_smem_size", "%aggr_smem_size",  "%cluster_ctarank", "%cluster_nctarank", "%clusterid.x",  "%clusterid.y",
-      "%clusterid.z",     "%nclusterid.x",    "%nclusterid.y",    "%nclusterid.z",    "%cluster_ctaid.x", "%cluster_ctaid.y",
-      "%cluster_ctaid.z", "%cluster_nctaid.x", "%cluster_nctaid.y", "%cluster_nctaid.z", "%cc"};
+  static const std::set<std::string_view> known = {"%tid.x",
+                                                   "%tid.y",
+                                                   "%tid.z",
+                                                   "%ntid.x",
+                                                   "%ntid.y",
+                                                   "%ntid.z",
+                                                   "%ctaid.x",
+                                                   "%ctaid.y",
+                                                   "%ctaid.z",
+                                                   "%nctaid.x",
+                                                   "%nctaid.y",
+                                                   "%nctaid.z",
+                                                   "%laneid",
+                                                   "%warpid",
+                                                   "%nwarpid",
+                                                   "%smid",
+                                                   "%nsmid",
+                                                   "%gridid",
+                                                   "%lanemask_eq",
+                                                   "%lanemask_lt",
+                                                   "%lanemask_le",
+                                                   "%lanemask_gt",
+                                                   "%lanemask_ge",
+                                                   "%dynamic_smem_size",
+                                                   "%total_smem_size",
+                                                   "%aggr_smem_size",
+                                                   "%cluster_ctarank",
+                                                   "%cluster_nctarank",
+                                                   "%clusterid.x",
+                                                   "%clusterid.y",
+                                                   "%clusterid.z",
+                                                   "%nclusterid.x",
+                                                   "%nclusterid.y",
+                                                   "%nclusterid.z",
+                                                   "%cluster_ctaid.x",
+                                                   "%cluster_ctaid.y",
+                                                   "%cluster_ctaid.z",
+                                                   "%cluster_nctaid.x",
+                                                   "%cluster_nctaid.y",
+                                                   "%cluster_nctaid.z",
+                                                   "%cc"};
   if (!known.count(name))
     fail(fmt::format("'{}' is neither a declared register nor a special register that the emulated device has", name));
   auto [found, isNew] = kernel.specials.try_emplace(name, 0);
@@ -370,10 +404,12 @@ uint32_t Decoder::source(const Operand &operand, Type type) {
     if (symbol.space != Space::Shared)
       return constant(symbol.address + static_cast<uint64_t>(operand.value), bits);
     if (symbol.variable->isUnsized || symbol.variable->isExtern) {
-      usedDynamicAlignment = std::max<uint32_t>(usedDynamicAlignment, static_cast<uint32_t>(symbol.variable->alignment));
+      usedDynamicAlignment =
+          std::max<uint32_t>(usedDynamicAlignment, static_cast<uint32_t>(symbol.variable->alignment));
       uint32_t slot = allocate(bits);
       dynamicConstants.push_back(static_cast<uint32_t>(kernel.constants.size()));
-      kernel.constants.push_back({slot, static_cast<uint64_t>(operand.value), static_cast<uint8_t>(bits > 32 ? 2 : 1), false});
+      kernel.constants.push_back(
+          {slot, static_cast<uint64_t>(operand.value), static_cast<uint8_t>(bits > 32 ? 2 : 1), false});
       return slot;
     }
     std::string key = "/" + operand.name;

@@ -51,8 +51,8 @@ struct State {
 State &state();
 
 /// Checks a launch as the driver does, then runs it. Returns the CUresult and fills `finding`.
-int launch(Context &context, LoadedFunction &function, const unsigned *grid, const unsigned *block, unsigned sharedBytes,
-           void **params, std::string &finding);
+int launch(Context &context, LoadedFunction &function, const unsigned *grid, const unsigned *block,
+           unsigned sharedBytes, void **params, std::string &finding);
 
 } // namespace emulator
 } // namespace fourfold

@@ -52,7 +52,9 @@ int failWith(int code, std::string text) {
   return code;
 }
 
-CUcontext handleOf(int ordinal) { return reinterpret_cast<CUcontext>(state().contexts[static_cast<size_t>(ordinal)].get()); }
+CUcontext handleOf(int ordinal) {
+  return reinterpret_cast<CUcontext>(state().contexts[static_cast<size_t>(ordinal)].get());
+}
 
 Context *current(int &error) {
   State &global = state();
@@ -82,7 +84,8 @@ Context *current(int &error) {
 
 bool validDevice(CUdevice ordinal) { return ordinal >= 0 && ordinal < kNumDevices; }
 int badDevice(CUdevice ordinal) {
-  return failWith(kErrorInvalidDevice, fmt::format("device ordinal {} is not one of the {} emulated devices", ordinal, kNumDevices));
+  return failWith(kErrorInvalidDevice,
+                  fmt::format("device ordinal {} is not one of the {} emulated devices", ordinal, kNumDevices));
 }
 int nullArgument(const char *what) { return failWith(kErrorInvalidValue, fmt::format("{} is null", what)); }
 
@@ -116,7 +119,8 @@ const ErrorText kErrors[] = {
     {kErrorInvalidContext, "CUDA_ERROR_INVALID_CONTEXT", "invalid device context"},
     {kErrorNoBinaryForGpu, "CUDA_ERROR_NO_BINARY_FOR_GPU", "no kernel image is available for execution on the device"},
     {kErrorInvalidPtx, "CUDA_ERROR_INVALID_PTX", "a PTX JIT compilation failed"},
-    {kErrorUnsupportedPtxVersion, "CUDA_ERROR_UNSUPPORTED_PTX_VERSION", "the provided PTX was compiled with an unsupported toolchain"},
+    {kErrorUnsupportedPtxVersion, "CUDA_ERROR_UNSUPPORTED_PTX_VERSION",
+     "the provided PTX was compiled with an unsupported toolchain"},
     {kErrorInvalidHandle, "CUDA_ERROR_INVALID_HANDLE", "invalid resource handle"},
     {kErrorNotFound, "CUDA_ERROR_NOT_FOUND", "named symbol not found"},
     {kErrorIllegalAddress, "CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered"},
@@ -199,7 +203,8 @@ CUresult deviceGetAttribute(int *value, int attribute, CUdevice device) {
     *value = info.sharedOptin;
     return kSuccess;
   default:
-    return failWith(kErrorInvalidValue, fmt::format("device attribute {} is not known to the emulated device", attribute));
+    return failWith(kErrorInvalidValue,
+                    fmt::format("device attribute {} is not known to the emulated device", attribute));
   }
 }
 CUresult deviceTotalMem(size_t *bytes, CUdevice device) {
@@ -269,7 +274,8 @@ CUresult moduleLoadDataEx(CUmodule *module, const void *image, unsigned numOptio
   if (!module || !image)
     return nullArgument("module or image");
   std::unique_ptr<Module> loaded;
-  int result = loadModule(static_cast<const char *>(image), kDevices[context->ordinal], context->memory, loaded, finding);
+  int result =
+      loadModule(static_cast<const char *>(image), kDevices[context->ordinal], context->memory, loaded, finding);
   char *buffer = nullptr;
   size_t bytes = 0;
   for (unsigned i = 0; options && values && i < numOptions; ++i) {
@@ -356,10 +362,10 @@ CUresult funcGetAttribute(int *value, int attribute, CUfunction handle) {
   const Kernel &kernel = function->kernel;
   switch (attribute) {
   case kFunctionMaxThreadsPerBlock:
-    *value = kernel.maxThreads[0]        ? static_cast<int>(kernel.maxThreads[0] * kernel.maxThreads[1] * kernel.maxThreads[2])
-             : kernel.requiredThreads[0] ? static_cast<int>(kernel.requiredThreads[0] * kernel.requiredThreads[1] *
-                                                            kernel.requiredThreads[2])
-                                         : 1024;
+    *value = kernel.maxThreads[0] ? static_cast<int>(kernel.maxThreads[0] * kernel.maxThreads[1] * kernel.maxThreads[2])
+             : kernel.requiredThreads[0]
+                 ? static_cast<int>(kernel.requiredThreads[0] * kernel.requiredThreads[1] * kernel.requiredThreads[2])
+                 : 1024;
     return kSuccess;
   case kFunctionSharedBytes:
     *value = static_cast<int>(kernel.staticSharedEnd - kSharedStart);
@@ -376,7 +382,8 @@ CUresult funcGetAttribute(int *value, int attribute, CUfunction handle) {
                                         : 48 * 1024 - static_cast<int>(kernel.staticSharedEnd - kSharedStart);
     return kSuccess;
   default:
-    return failWith(kErrorInvalidValue, fmt::format("function attribute {} is not known to the emulated device", attribute));
+    return failWith(kErrorInvalidValue,
+                    fmt::format("function attribute {} is not known to the emulated device", attribute));
   }
 }
 CUresult funcSetAttribute(CUfunction handle, int attribute, int value) {
@@ -391,9 +398,11 @@ CUresult funcSetAttribute(CUfunction handle, int attribute, int value) {
   int fixed = static_cast<int>(function->kernel.staticSharedEnd - kSharedStart);
   int most = kDevices[context->ordinal].sharedOptin - fixed;
   if (value < 0 || value > most)
-    return failWith(kErrorInvalidValue,
-                    fmt::format("kernel '{}': {} bytes of dynamic shared memory are above the {} that the device has besides {} static",
-                                function->kernel.name, value, most, fixed));
+    return failWith(
+        kErrorInvalidValue,
+        fmt::format(
+            "kernel '{}': {} bytes of dynamic shared memory are above the {} that the device has besides {} static",
+            function->kernel.name, value, most, fixed));
   function->maxDynamicShared = value;
   return kSuccess;
 }
@@ -405,8 +414,8 @@ CUresult memAlloc(CUdeviceptr *address, size_t bytes) {
   if (bytes == 0)
     return failWith(kErrorInvalidValue, "an allocation of 0 bytes");
   if (bytes > kTotalMemory - std::min<uint64_t>(kTotalMemory, context->memory.bytesInUse()))
-    return failWith(kErrorOutOfMemory, fmt::format("{} bytes do not fit: {} of {} are in use", bytes, context->memory.bytesInUse(),
-                                                   kTotalMemory));
+    return failWith(kErrorOutOfMemory, fmt::format("{} bytes do not fit: {} of {} are in use", bytes,
+                                                   context->memory.bytesInUse(), kTotalMemory));
   uint64_t base = context->memory.allocate(bytes, 512, "");
   if (!base)
     return failWith(kErrorOutOfMemory, fmt::format("the host has no memory for {} bytes", bytes));
@@ -424,7 +433,8 @@ CUresult memFree(CUdeviceptr address) {
 Allocation *range(Context &context, CUdeviceptr address, size_t bytes) {
   Allocation *allocation = context.memory.find(address, bytes);
   if (!allocation)
-    finding = fmt::format("copy of {} bytes at {:#x} is out of bounds: {}", bytes, address, context.memory.describe(address, bytes));
+    finding = fmt::format("copy of {} bytes at {:#x} is out of bounds: {}", bytes, address,
+                          context.memory.describe(address, bytes));
   return allocation;
 }
 
@@ -496,7 +506,8 @@ uint64_t *findHandle(std::vector<std::unique_ptr<uint64_t>> &list, Handle handle
 }
 uint64_t now() {
   return static_cast<uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count());
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+          .count());
 }
 
 CUresult streamCreate(CUstream *stream, unsigned) {
@@ -552,8 +563,8 @@ CUresult eventElapsedTime(float *milliseconds, CUevent start, CUevent end) {
   return kSuccess;
 }
 
-CUresult launchKernel(CUfunction handle, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX, unsigned blockY,
-                      unsigned blockZ, unsigned sharedBytes, CUstream, void **params, void **extra) {
+CUresult launchKernel(CUfunction handle, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX,
+                      unsigned blockY, unsigned blockZ, unsigned sharedBytes, CUstream, void **params, void **extra) {
   FOURFOLD_CONTEXT(context);
   LoadedFunction *function = findFunction(*context, handle);
   if (!function)

@@ -21,8 +21,8 @@ const device::DriverTable &driver();
 /// The ordinal of the device for a target such as "sm_120a", or -1.
 int deviceOrdinal(std::string_view target);
 
-/// What the last failed call of this thread found, in full: kernel, line, instruction, block, thread, address, limit. Empty after
-/// `reset`.
+/// What the last failed call of this thread found, in full: kernel, line, instruction, block, thread, address, limit.
+/// Empty after `reset`.
 std::string lastFinding();
 
 /// Frees everything, clears sticky errors, findings and counters. For tests; handles made before are dead.

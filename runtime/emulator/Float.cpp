@@ -91,7 +91,9 @@ struct FSqrt {
   static FOURFOLD_INLINE double apply(double a) { return __builtin_sqrt(a); }
 };
 struct FRsqrt {
-  static FOURFOLD_INLINE float apply(float a) { return static_cast<float>(1.0 / __builtin_sqrt(static_cast<double>(a))); }
+  static FOURFOLD_INLINE float apply(float a) {
+    return static_cast<float>(1.0 / __builtin_sqrt(static_cast<double>(a)));
+  }
   static FOURFOLD_INLINE double apply(double a) { return 1.0 / __builtin_sqrt(a); }
 };
 struct FEx2 {
@@ -174,8 +176,8 @@ struct TestProperty {
   }
 };
 
-/// Directed rounding: the host's rounding mode is switched around the loop; `volatile` keeps the compiler from moving the
-/// arithmetic out.
+/// Directed rounding: the host's rounding mode is switched around the loop; `volatile` keeps the compiler from moving
+/// the arithmetic out.
 template <class Op, class T, int kArgs>
 struct Directed {
   static void run(Warp &warp, const Instr &in, uint32_t mask) {
@@ -212,8 +214,9 @@ struct Directed {
 template <class Op, class T, int kArgs>
 Handler nearest(bool flushes, bool saturates) {
 #define FOURFOLD_PICK(MAKE, ...)                                                                                       \
-  return flushes ? (saturates ? MAKE<Wrap<Op, true, true>, __VA_ARGS__>() : MAKE<Wrap<Op, true, false>, __VA_ARGS__>())  \
-                 : (saturates ? MAKE<Wrap<Op, false, true>, __VA_ARGS__>() : MAKE<Wrap<Op, false, false>, __VA_ARGS__>())
+  return flushes                                                                                                       \
+             ? (saturates ? MAKE<Wrap<Op, true, true>, __VA_ARGS__>() : MAKE<Wrap<Op, true, false>, __VA_ARGS__>())    \
+             : (saturates ? MAKE<Wrap<Op, false, true>, __VA_ARGS__>() : MAKE<Wrap<Op, false, false>, __VA_ARGS__>())
   if constexpr (kArgs == 1)
     FOURFOLD_PICK(unary, T, T);
   else if constexpr (kArgs == 2)
@@ -247,8 +250,8 @@ Handler single(const Shape &shape) {
 
 Handler minMax(Type type, bool isMax, bool nan, bool flushes, bool xorSign) {
 #define FOURFOLD_MINMAX(MAX, NAN_)                                                                                     \
-  (xorSign ? (flushes ? binary<Wrap<FMinMaxXorSign<MAX, NAN_>, true, false>, float, float, float>()                    \
-                      : binary<FMinMaxXorSign<MAX, NAN_>, float, float, float>())                                     \
+  (xorSign             ? (flushes ? binary<Wrap<FMinMaxXorSign<MAX, NAN_>, true, false>, float, float, float>()        \
+                                  : binary<FMinMaxXorSign<MAX, NAN_>, float, float, float>())                          \
    : type == Type::F64 ? binary<Wrap<FMinMax<MAX, NAN_>, false, false>, double, double, double>()                      \
    : flushes           ? binary<Wrap<FMinMax<MAX, NAN_>, true, false>, float, float, float>()                          \
                        : binary<Wrap<FMinMax<MAX, NAN_>, false, false>, float, float, float>())
@@ -287,7 +290,8 @@ Handler decodeOperation(Decoder &d, const std::string &op, Type type, size_t &ar
     return minMax(type, op == "max", nan, shape.flushes, absolute);
   }
   if (op == "copysign")
-    return isSingle ? binary<FCopysign, uint32_t, uint32_t, uint32_t>() : binary<FCopysign, uint64_t, uint64_t, uint64_t>();
+    return isSingle ? binary<FCopysign, uint32_t, uint32_t, uint32_t>()
+                    : binary<FCopysign, uint64_t, uint64_t, uint64_t>();
   args = 3;
   if (op == "fma" || op == "mad")
     return rounded<FFma, 3>(d, type, shape);
@@ -338,8 +342,8 @@ Handler decodeTestp(Decoder &d, Type type) {
 } // namespace
 
 bool decodeFloat(Decoder &d) {
-  static const char *const names[] = {"add",   "sub",  "mul", "fma", "mad", "div", "rcp", "sqrt",     "rsqrt", "min",
-                                      "max",   "abs",  "neg", "ex2", "lg2", "sin", "cos", "copysign", "tanh",  "testp"};
+  static const char *const names[] = {"add", "sub", "mul", "fma", "mad", "div", "rcp", "sqrt",     "rsqrt", "min",
+                                      "max", "abs", "neg", "ex2", "lg2", "sin", "cos", "copysign", "tanh",  "testp"};
   const std::string &op = d.ast().opcode;
   bool known = false;
   for (const char *name : names)

@@ -65,7 +65,8 @@ uint32_t apply(HalfOp op, uint32_t x, uint32_t y, uint32_t z, uint32_t flags) {
 }
 
 void run(Warp &warp, const Instr &in, uint32_t mask) {
-  const uint32_t *a = warp.reg<uint32_t>(in.src[0]), *b = warp.reg<uint32_t>(in.src[1]), *c = warp.reg<uint32_t>(in.src[2]);
+  const uint32_t *a = warp.reg<uint32_t>(in.src[0]), *b = warp.reg<uint32_t>(in.src[1]),
+                 *c = warp.reg<uint32_t>(in.src[2]);
   uint32_t *d = warp.reg<uint32_t>(in.dst);
   HalfOp op = static_cast<HalfOp>(in.variant);
   for (int lane = 0; lane < kLanes; ++lane) {

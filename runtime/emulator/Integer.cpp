@@ -99,7 +99,8 @@ struct Mad24 {
     return Add::apply<T>(Mul24<kHigh>::template apply<T>(a, b), c);
   }
 };
-// Division by zero gives "an unspecified, machine-specific value": what sm_80 gives is all ones, and the dividend for rem.
+// Division by zero gives "an unspecified, machine-specific value": what sm_80 gives is all ones, and the dividend for
+// rem.
 struct Div {
   template <class T>
   static FOURFOLD_INLINE T apply(T a, T b) {
@@ -136,14 +137,18 @@ struct Max {
 };
 template <class M>
 struct Relu {
-  static FOURFOLD_INLINE int32_t apply(int32_t a, int32_t b) { return Max::apply<int32_t>(M::template apply<int32_t>(a, b), 0); }
+  static FOURFOLD_INLINE int32_t apply(int32_t a, int32_t b) {
+    return Max::apply<int32_t>(M::template apply<int32_t>(a, b), 0);
+  }
 };
 template <class M>
 struct Halves {
   template <class T>
   static FOURFOLD_INLINE uint32_t pair(uint32_t a, uint32_t b) {
     return static_cast<uint16_t>(M::template apply<T>(static_cast<T>(a), static_cast<T>(b))) |
-           static_cast<uint32_t>(static_cast<uint16_t>(M::template apply<T>(static_cast<T>(a >> 16), static_cast<T>(b >> 16)))) << 16;
+           static_cast<uint32_t>(
+               static_cast<uint16_t>(M::template apply<T>(static_cast<T>(a >> 16), static_cast<T>(b >> 16))))
+               << 16;
   }
 };
 template <class M, class T>
@@ -323,7 +328,8 @@ struct PrmtMode {
 };
 struct Lop3 {
   static FOURFOLD_INLINE void run(Warp &warp, const Instr &in, uint32_t mask) {
-    const uint32_t *a = warp.reg<uint32_t>(in.src[0]), *b = warp.reg<uint32_t>(in.src[1]), *c = warp.reg<uint32_t>(in.src[2]);
+    const uint32_t *a = warp.reg<uint32_t>(in.src[0]), *b = warp.reg<uint32_t>(in.src[1]),
+                   *c = warp.reg<uint32_t>(in.src[2]);
     uint32_t *d = warp.reg<uint32_t>(in.dst);
     uint32_t minterms[8];
     for (int k = 0; k < 8; ++k)
@@ -345,7 +351,8 @@ struct Dp4a {
   static FOURFOLD_INLINE int32_t apply(uint32_t a, uint32_t b, int32_t c) {
     uint32_t sum = static_cast<uint32_t>(c);
     for (int i = 0; i < 4; ++i)
-      sum += static_cast<uint32_t>(static_cast<int32_t>(static_cast<A>(a >> (8 * i))) * static_cast<int32_t>(static_cast<B>(b >> (8 * i))));
+      sum += static_cast<uint32_t>(static_cast<int32_t>(static_cast<A>(a >> (8 * i))) *
+                                   static_cast<int32_t>(static_cast<B>(b >> (8 * i))));
     return static_cast<int32_t>(sum);
   }
 };
@@ -562,11 +569,11 @@ static Handler decodeArithmetic(Decoder &d, const std::string &op, Type type, bo
   bool isSigned = isSignedInteger(type);
   if (op == "add" || op == "sub") {
     if (d.take("sat"))
-      return type != Type::S32 ? nullptr : op == "add" ? binary<AddSat, int32_t, int32_t, int32_t>()
-                                                       : binary<SubSat, int32_t, int32_t, int32_t>();
+      return type != Type::S32 ? nullptr
+             : op == "add"     ? binary<AddSat, int32_t, int32_t, int32_t>()
+                               : binary<SubSat, int32_t, int32_t, int32_t>();
     if (type == Type::S16x2 || type == Type::U16x2)
-      return op == "add" ? binary<Packed16<Add, uint16_t>, uint32_t, uint32_t, uint32_t>()
-                         : nullptr;
+      return op == "add" ? binary<Packed16<Add, uint16_t>, uint32_t, uint32_t, uint32_t>() : nullptr;
     return op == "add" ? binaryInteger<Add>(type) : binaryInteger<Sub>(type);
   }
   if (op == "mul" || op == "mad") {
@@ -615,7 +622,8 @@ static Handler decodeArithmetic(Decoder &d, const std::string &op, Type type, bo
     if (typeBits(type) != 32)
       return nullptr;
     if (op == "mul24")
-      return isSigned ? (high ? binary<Mul24<true>, int32_t, int32_t, int32_t>() : binary<Mul24<false>, int32_t, int32_t, int32_t>())
+      return isSigned ? (high ? binary<Mul24<true>, int32_t, int32_t, int32_t>()
+                              : binary<Mul24<false>, int32_t, int32_t, int32_t>())
                       : (high ? binary<Mul24<true>, uint32_t, uint32_t, uint32_t>()
                               : binary<Mul24<false>, uint32_t, uint32_t, uint32_t>());
     return isSigned ? (high ? ternary<Mad24<true>, int32_t, int32_t, int32_t, int32_t>()
@@ -630,7 +638,8 @@ static Handler decodeArithmetic(Decoder &d, const std::string &op, Type type, bo
   if (op == "min" || op == "max") {
     bool isMin = op == "min";
     if (d.take("relu"))
-      return type == Type::S32 ? (isMin ? binary<Relu<Min>, int32_t, int32_t, int32_t>() : binary<Relu<Max>, int32_t, int32_t, int32_t>())
+      return type == Type::S32 ? (isMin ? binary<Relu<Min>, int32_t, int32_t, int32_t>()
+                                        : binary<Relu<Max>, int32_t, int32_t, int32_t>())
                                : nullptr;
     if (type == Type::S16x2)
       return isMin ? binary<Packed16<Min, int16_t>, uint32_t, uint32_t, uint32_t>()
@@ -697,15 +706,15 @@ static bool decodeLogic(Decoder &d, const std::string &op) {
   Type type = d.requireType();
   Instr &instr = d.out();
   if (type == Type::Pred) {
-    // Predicates are one word: the 32-bit operation on lane 0 of the slot would touch other lanes, so they have handlers of their
-    // own in Compare.cpp.
+    // Predicates are one word: the 32-bit operation on lane 0 of the slot would touch other lanes, so they have
+    // handlers of their own in Compare.cpp.
     d.fail("internal: predicate logic is decoded elsewhere");
   }
   if (type != Type::B16 && type != Type::B32 && type != Type::B64)
     d.fail("logic operations take .pred, .b16, .b32 or .b64");
   d.expectOperands(op == "not" ? 2 : 3, op == "not" ? 2 : 3);
-  instr.handler = op == "and"  ? binaryInteger<And>(type)
-                  : op == "or" ? binaryInteger<Or>(type)
+  instr.handler = op == "and"   ? binaryInteger<And>(type)
+                  : op == "or"  ? binaryInteger<Or>(type)
                   : op == "xor" ? binaryInteger<Xor>(type)
                                 : unaryInteger<Not>(type);
   instr.dst = d.destination(d.operand(0), type);
@@ -759,7 +768,8 @@ static bool decodeBits(Decoder &d, const std::string &op) {
   }
   if (op == "bfi") {
     Type type = d.requireType();
-    Handler handler = typeBits(type) == 32 ? quaternary<Bfi, uint32_t, uint32_t>() : quaternary<Bfi, uint64_t, uint64_t>();
+    Handler handler =
+        typeBits(type) == 32 ? quaternary<Bfi, uint32_t, uint32_t>() : quaternary<Bfi, uint64_t, uint64_t>();
     return finish(handler, type, {type, type, Type::U32, Type::U32});
   }
   if (op == "brev" || op == "clz" || op == "popc") {
@@ -825,8 +835,8 @@ static bool decodeBits(Decoder &d, const std::string &op) {
     bool signedA = isSignedInteger(d.requireType()), signedB = isSignedInteger(d.requireType());
     Handler handler = nullptr;
 #define FOURFOLD_DOT(A4, B4, A2)                                                                                       \
-  handler = op == "dp4a" ? ternary<Dp4a<A4, B4>, int32_t, uint32_t, uint32_t, int32_t>()                                \
-            : high       ? ternary<Dp2a<A2, B4, true>, int32_t, uint32_t, uint32_t, int32_t>()                          \
+  handler = op == "dp4a" ? ternary<Dp4a<A4, B4>, int32_t, uint32_t, uint32_t, int32_t>()                               \
+            : high       ? ternary<Dp2a<A2, B4, true>, int32_t, uint32_t, uint32_t, int32_t>()                         \
                          : ternary<Dp2a<A2, B4, false>, int32_t, uint32_t, uint32_t, int32_t>()
     if (signedA && signedB)
       FOURFOLD_DOT(int8_t, int8_t, int16_t);
@@ -845,12 +855,13 @@ static bool decodeBits(Decoder &d, const std::string &op) {
       return false;
     Type type = d.requireType();
     if (op == "bmsk")
-      return finish(wrap ? binary<Bmsk<true>, uint32_t, uint32_t, uint32_t>() : binary<Bmsk<false>, uint32_t, uint32_t, uint32_t>(),
+      return finish(wrap ? binary<Bmsk<true>, uint32_t, uint32_t, uint32_t>()
+                         : binary<Bmsk<false>, uint32_t, uint32_t, uint32_t>(),
                     Type::B32, {Type::U32, Type::U32});
-    Handler handler = isSignedInteger(type)
-                          ? (wrap ? binary<Szext<true>, int32_t, int32_t, uint32_t>() : binary<Szext<false>, int32_t, int32_t, uint32_t>())
-                          : (wrap ? binary<Szext<true>, uint32_t, uint32_t, uint32_t>()
-                                  : binary<Szext<false>, uint32_t, uint32_t, uint32_t>());
+    Handler handler = isSignedInteger(type) ? (wrap ? binary<Szext<true>, int32_t, int32_t, uint32_t>()
+                                                    : binary<Szext<false>, int32_t, int32_t, uint32_t>())
+                                            : (wrap ? binary<Szext<true>, uint32_t, uint32_t, uint32_t>()
+                                                    : binary<Szext<false>, uint32_t, uint32_t, uint32_t>());
     return finish(handler, type, {type, Type::U32});
   }
   if (op == "fns") {

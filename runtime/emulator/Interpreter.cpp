@@ -33,8 +33,7 @@ std::string threadName(const Warp &warp, int lane) {
 
 /// Leaves the regions that end at the warp's pc.
 void reconverge(Warp &warp) {
-  while (warp.stack.size() > 1 &&
-         (warp.stack.back().mask == 0 || warp.stack.back().pc == warp.stack.back().reconverge))
+  while (warp.stack.size() > 1 && (warp.stack.back().mask == 0 || warp.stack.back().pc == warp.stack.back().reconverge))
     warp.stack.pop_back();
 }
 
@@ -183,7 +182,8 @@ void reportUninit(const Warp &warp, const Instr &in, uint32_t slot, uint32_t mas
   int lane = __builtin_ctz(mask & ~warp.init[slot]);
   std::string origin;
   if (warp.uninitLine)
-    origin = fmt::format("; line {} loaded bytes never written, the last at {:#x}", warp.uninitLine, warp.uninitAddress);
+    origin =
+        fmt::format("; line {} loaded bytes never written, the last at {:#x}", warp.uninitLine, warp.uninitAddress);
   report(warp, in, lane, device::kErrorLaunchFailed, fmt::format("uninitialised register used {}{}", use, origin));
 }
 
@@ -221,8 +221,7 @@ void runBlock(Block &block) {
       dump += fmt::format("; warp {} waits at line {} for barrier {} ({} of {} threads arrived)", warp.index,
                           warp.kernel->code[warp.pc].line, warp.barrier, barrier.arrived, barrier.expected);
     }
-    report(*first, first->kernel->code[first->pc], -1, device::kErrorLaunchFailed,
-           "deadlock: every warp waits" + dump);
+    report(*first, first->kernel->code[first->pc], -1, device::kErrorLaunchFailed, "deadlock: every warp waits" + dump);
   }
 }
 

@@ -123,7 +123,8 @@ __attribute__((target("avx2,fma,bmi2"))) void runAvx2(Warp &warp, const Instr &i
   Body::run(warp, in, mask);
 }
 inline bool haveAvx2() {
-  static const bool have = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+  static const bool have =
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
   return have;
 }
 #endif

@@ -27,7 +27,9 @@ struct Worker {
   bool ready = false;
 };
 
-void fillUnsigned(Warp &warp, uint32_t slot, const uint32_t *values) { std::memcpy(warp.reg<uint32_t>(slot), values, kLanes * 4); }
+void fillUnsigned(Warp &warp, uint32_t slot, const uint32_t *values) {
+  std::memcpy(warp.reg<uint32_t>(slot), values, kLanes * 4);
+}
 
 void fillSpecial(Warp &warp, const std::string &name, uint32_t slot) {
   const Launch &launch = *warp.launch;
@@ -157,8 +159,8 @@ void startBlock(Worker &worker, const Launch &launch, unsigned linear) {
   block.counters.blocks -= block.warps.size() - 1;
 }
 
-int checkLaunch(const Context &context, const LoadedFunction &function, const unsigned *grid, const unsigned *block, unsigned sharedBytes,
-                std::string &finding) {
+int checkLaunch(const Context &context, const LoadedFunction &function, const unsigned *grid, const unsigned *block,
+                unsigned sharedBytes, std::string &finding) {
   const Kernel &kernel = function.kernel;
   const DeviceInfo &device = kDevices[context.ordinal];
   uint64_t threads = uint64_t{block[0]} * block[1] * block[2];
@@ -169,37 +171,43 @@ int checkLaunch(const Context &context, const LoadedFunction &function, const un
   if (!grid[0] || !grid[1] || !grid[2] || !threads)
     return refuse(device::kErrorInvalidValue, "a dimension of the grid or of the block is 0");
   if (grid[0] > 0x7fffffffu || grid[1] > 65535 || grid[2] > 65535)
-    return refuse(device::kErrorInvalidValue, fmt::format("grid ({}, {}, {}) is above the limit (2147483647, 65535, 65535)", grid[0],
-                                                          grid[1], grid[2]));
+    return refuse(
+        device::kErrorInvalidValue,
+        fmt::format("grid ({}, {}, {}) is above the limit (2147483647, 65535, 65535)", grid[0], grid[1], grid[2]));
   if (block[0] > 1024 || block[1] > 1024 || block[2] > 64 || threads > 1024)
     return refuse(device::kErrorInvalidValue,
-                  fmt::format("block ({}, {}, {}) is above the limit of (1024, 1024, 64) and 1024 threads", block[0], block[1], block[2]));
+                  fmt::format("block ({}, {}, {}) is above the limit of (1024, 1024, 64) and 1024 threads", block[0],
+                              block[1], block[2]));
   if (kernel.requiredThreads[0])
     for (int i = 0; i < 3; ++i)
       if (kernel.requiredThreads[i] != block[i])
         return refuse(device::kErrorInvalidValue,
-                      fmt::format("block ({}, {}, {}) is not the .reqntid ({}, {}, {}) of the kernel", block[0], block[1], block[2],
-                                  kernel.requiredThreads[0], kernel.requiredThreads[1], kernel.requiredThreads[2]));
+                      fmt::format("block ({}, {}, {}) is not the .reqntid ({}, {}, {}) of the kernel", block[0],
+                                  block[1], block[2], kernel.requiredThreads[0], kernel.requiredThreads[1],
+                                  kernel.requiredThreads[2]));
   if (kernel.maxThreads[0]) {
     uint64_t most = uint64_t{kernel.maxThreads[0]} * kernel.maxThreads[1] * kernel.maxThreads[2];
     if (threads > most)
-      return refuse(device::kErrorInvalidValue, fmt::format("{} threads are above the .maxntid of the kernel, {}", threads, most));
+      return refuse(device::kErrorInvalidValue,
+                    fmt::format("{} threads are above the .maxntid of the kernel, {}", threads, most));
   }
   int limit = function.maxDynamicShared ? function.maxDynamicShared : 48 * 1024;
   int fixed = static_cast<int>(kernel.staticSharedEnd - kSharedStart);
   if (static_cast<int64_t>(sharedBytes) > std::max(limit - (function.maxDynamicShared ? 0 : fixed), 0) ||
       static_cast<int64_t>(sharedBytes) + fixed > device.sharedOptin)
-    return refuse(device::kErrorInvalidValue,
-                  fmt::format("{} bytes of dynamic and {} of static shared memory are above the limit: {} bytes by default, up to {} "
-                              "after cuFuncSetAttribute(MAX_DYNAMIC_SHARED_SIZE_BYTES), which is at {}",
-                              sharedBytes, fixed, 48 * 1024, device.sharedOptin, function.maxDynamicShared));
+    return refuse(
+        device::kErrorInvalidValue,
+        fmt::format(
+            "{} bytes of dynamic and {} of static shared memory are above the limit: {} bytes by default, up to {} "
+            "after cuFuncSetAttribute(MAX_DYNAMIC_SHARED_SIZE_BYTES), which is at {}",
+            sharedBytes, fixed, 48 * 1024, device.sharedOptin, function.maxDynamicShared));
   return device::kSuccess;
 }
 
 } // namespace
 
-int launch(Context &context, LoadedFunction &function, const unsigned *grid, const unsigned *block, unsigned sharedBytes, void **params,
-           std::string &finding) {
+int launch(Context &context, LoadedFunction &function, const unsigned *grid, const unsigned *block,
+           unsigned sharedBytes, void **params, std::string &finding) {
   if (int error = checkLaunch(context, function, grid, block, sharedBytes, finding))
     return error;
   State &global = state();
@@ -266,7 +274,10 @@ int launch(Context &context, LoadedFunction &function, const unsigned *grid, con
     work();
   } else {
     tbb::task_arena arena(threads);
-    arena.execute([&] { tbb::parallel_for(0, threads, [&](int) { work(); }, tbb::simple_partitioner()); });
+    arena.execute([&] {
+      tbb::parallel_for(
+          0, threads, [&](int) { work(); }, tbb::simple_partitioner());
+    });
   }
 
   KernelRecord record;

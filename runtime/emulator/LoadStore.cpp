@@ -49,9 +49,8 @@ void load(Warp &warp, const Instr &in, uint32_t mask) {
   uint64_t addresses[kLanes];
   alignas(32) uint8_t data[kLanes][kMaxLaneBytes];
   uint32_t good = 0, total = in.bytes * static_cast<uint32_t>(in.list.size());
-  forEachSpace(warp, in, mask, addresses, [&](Space space, uint32_t lanes) {
-    good |= loadLanes(warp, in, lanes, space, addresses, total, data);
-  });
+  forEachSpace(warp, in, mask, addresses,
+               [&](Space space, uint32_t lanes) { good |= loadLanes(warp, in, lanes, space, addresses, total, data); });
   for (size_t i = 0; i < in.list.size(); ++i) {
     for (int lane = 0; lane < kLanes; ++lane)
       if (mask >> lane & 1)
@@ -97,7 +96,9 @@ void store(Warp &warp, const Instr &in, uint32_t mask) {
 
 void nothing(Warp &, const Instr &, uint32_t) {}
 
-void prefetchCheck(Warp &warp, const Instr &in, uint32_t mask) { requireInit(warp, in, in.src[0], mask, "as an address"); }
+void prefetchCheck(Warp &warp, const Instr &in, uint32_t mask) {
+  requireInit(warp, in, in.src[0], mask, "as an address");
+}
 
 /// cvta: between a window's offset and a generic address.
 void convertAddress(Warp &warp, const Instr &in, uint32_t mask) {
@@ -125,8 +126,9 @@ void isSpace(Warp &warp, const Instr &in, uint32_t mask) {
 
 Space takeSpace(Decoder &d, bool &wasNamed) {
   static const std::pair<const char *, Space> names[] = {
-      {"global", Space::Global}, {"shared", Space::Shared},      {"shared::cta", Space::Shared}, {"local", Space::Local},
-      {"const", Space::Const},   {"param", Space::Param},        {"param::entry", Space::Param}, {"param::func", Space::Param},
+      {"global", Space::Global},      {"shared", Space::Shared},     {"shared::cta", Space::Shared},
+      {"local", Space::Local},        {"const", Space::Const},       {"param", Space::Param},
+      {"param::entry", Space::Param}, {"param::func", Space::Param},
   };
   wasNamed = true;
   for (const auto &[name, space] : names)
@@ -188,7 +190,8 @@ bool decodeLoadStore(Decoder &d, bool isStore) {
     int bits = typeBits(type);
     Type declared = d.registerType(element);
     if (element.kind == Operand::Register) {
-      // Loads and stores take registers wider than the type (PTX ISA 6.4.1, operand size exceeding instruction type size).
+      // Loads and stores take registers wider than the type (PTX ISA 6.4.1, operand size exceeding instruction type
+      // size).
       if (declared == Type::Pred || typeBits(declared) < bits)
         d.fail(fmt::format("register '{}' has {} bits, the memory element {}", element.name, typeBits(declared), bits));
       bits = typeBits(declared);
@@ -205,10 +208,9 @@ bool decodeLoadStore(Decoder &d, bool isStore) {
   bool isShared = space == Space::Shared;
   if (ordered && (isShared || space == Space::Generic))
     d.result().sharesByFlags = true;
-  in.instrClass = space == Space::Param || space == Space::Local
-                      ? InstrClass::Move
-                      : isShared ? (isStore ? InstrClass::SharedStore : InstrClass::SharedLoad)
-                                 : (isStore ? InstrClass::GlobalStore : InstrClass::GlobalLoad);
+  in.instrClass = space == Space::Param || space == Space::Local ? InstrClass::Move
+                  : isShared ? (isStore ? InstrClass::SharedStore : InstrClass::SharedLoad)
+                             : (isStore ? InstrClass::GlobalStore : InstrClass::GlobalLoad);
   return true;
 }
 

@@ -49,7 +49,8 @@ void loadMatrix(Warp &warp, const Instr &in, uint32_t mask) {
       int row = lane / 4, column = 2 * (lane % 4);
       uint32_t low = transposed ? tile[column][row] : tile[row][column];
       uint32_t high = transposed ? tile[column + 1][row] : tile[row][column + 1];
-      bool known = transposed ? written[column][row] && written[column + 1][row] : written[row][column] && written[row][column + 1];
+      bool known = transposed ? written[column][row] && written[column + 1][row]
+                              : written[row][column] && written[row][column + 1];
       d[lane] = low | high << 16;
       good |= static_cast<uint32_t>(known) << lane;
     }

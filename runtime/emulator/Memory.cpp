@@ -71,7 +71,7 @@ bool Memory::release(uint64_t address) {
 
 void Memory::clear() {
   table.clear();
-  inUse = 0;
+  inUse = serial = 0;
 }
 
 Allocation *Memory::find(uint64_t address, uint64_t size) {
@@ -89,8 +89,8 @@ std::string Memory::describe(uint64_t address, uint64_t size) const {
   if (offset < entry->bytes)
     return fmt::format("it ends {} bytes past {} of {} bytes at {:#x}", offset + size - entry->bytes, entry->label,
                        entry->bytes, entry->base);
-  return fmt::format("it lies {} bytes past {} of {} bytes at {:#x}", offset - entry->bytes, entry->label,
-                     entry->bytes, entry->base);
+  return fmt::format("it lies {} bytes past {} of {} bytes at {:#x}", offset - entry->bytes, entry->label, entry->bytes,
+                     entry->base);
 }
 
 } // namespace emulator

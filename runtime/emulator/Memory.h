@@ -27,8 +27,8 @@ struct Allocation {
   uint8_t *shadowAt(uint64_t address) const { return shadow.get() + (address - base); }
 };
 
-/// Addresses are never reused, so that a use after free is told apart; every allocation is followed by an unmapped gap. Not
-/// thread-safe: callers change it only while no kernel runs.
+/// Addresses are never reused, so that a use after free is told apart; every allocation is followed by an unmapped gap.
+/// Not thread-safe: callers change it only while no kernel runs.
 class Memory {
 public:
   /// Returns the address, or 0 if the host has no memory.

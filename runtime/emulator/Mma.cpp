@@ -16,8 +16,8 @@ namespace {
 /// Instr::variant: element type; variant2: k; bytes: registers of A; list: a, b, c; list2: d.
 inline constexpr uint32_t kHalfC = 1, kHalfD = 2, kSaturate = 4, kSignedB = 8;
 
-/// All fragments share one rule: register r of A holds rows g + 8 (r & 1) and the run of k that starts at e (t + 4 (r >> 1)), e
-/// elements a register; B the same with r in place of r >> 1.
+/// All fragments share one rule: register r of A holds rows g + 8 (r & 1) and the run of k that starts at e (t + 4 (r
+/// >> 1)), e elements a register; B the same with r in place of r >> 1.
 template <class Value, class Decode>
 void gather(Warp &warp, const Instr &in, int perRegister, Value (*a)[64], Value (*b)[64], Decode decode) {
   int numA = in.bytes, numB = numA / 2;
@@ -27,7 +27,8 @@ void gather(Warp &warp, const Instr &in, int perRegister, Value (*a)[64], Value 
     const uint32_t *words = warp.reg<uint32_t>(in.list[static_cast<size_t>(r)]);
     for (int lane = 0; lane < kLanes; ++lane)
       for (int i = 0; i < perRegister; ++i)
-        a[lane / 4 + 8 * (r & 1)][perRegister * (lane % 4 + 4 * (r >> 1)) + i] = decode(words[lane] >> (bits * i) & keep, true);
+        a[lane / 4 + 8 * (r & 1)][perRegister * (lane % 4 + 4 * (r >> 1)) + i] =
+            decode(words[lane] >> (bits * i) & keep, true);
   }
   for (int r = 0; r < numB; ++r) {
     const uint32_t *words = warp.reg<uint32_t>(in.list[static_cast<size_t>(numA + r)]);
@@ -59,7 +60,9 @@ void mmaFloat(Warp &warp, const Instr &in, uint32_t mask) {
   size_t firstC = in.bytes + in.bytes / 2u;
   // MMA-Sim: Ampere and Ada do k16 as two k8 steps with 24 fractional bits, Hopper and Blackwell in one with 25.
   bool isNew = warp.launch->major >= 9;
-  int step = isNew ? in.variant2 : 8, fractionBits = isNew ? 25 : 24;
+  int step = isNew ? in.variant2 : 8;
+  DotModel model{isNew ? 25 : 24, 0, brain ? -126 : -14, in.flags & kHalfC ? -14 : -126};
+  model.zeroExponent = (in.flags & kHalfD ? 4 : -108) - model.fractionBits;
   for (int row = 0; row < 16; ++row)
     for (int column = 0; column < 8; ++column) {
       int lane = 4 * (row % 8) + column / 2;
@@ -71,7 +74,7 @@ void mmaFloat(Warp &warp, const Instr &in, uint32_t mask) {
       float sum = in.flags & kHalfC ? numerics::decodeF16(static_cast<uint16_t>(c)) : numerics::floatFromBits(c);
       uint32_t result = 0;
       for (int k = 0; k < in.variant2; k += step) {
-        FusedDot dot = fusedDot(&a[row][k], &b[column][k], step, sum, fractionBits);
+        FusedDot dot = fusedDot(&a[row][k], &b[column][k], step, sum, model);
         if (in.flags & kHalfD) {
           result = dotToHalf(dot);
           sum = numerics::decodeF16(static_cast<uint16_t>(result));

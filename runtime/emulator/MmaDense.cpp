@@ -5,6 +5,7 @@
 
 #include "SmallFloat.h"
 
+#include <climits>
 #include <cmath>
 #include <cstring>
 
@@ -13,21 +14,17 @@ namespace emulator {
 
 namespace {
 
-/// The exponent the hardware aligns by: of the operand, with subnormals kept at the smallest normal exponent.
-int operandExponent(float value) {
-  uint32_t bits = numerics::floatBits(value) & 0x7fffffffu;
-  int field = static_cast<int>(bits >> 23);
-  return field ? field - 127 : -126;
+int operandExponent(float value, int smallest) {
+  int exponent = std::ilogb(value);
+  return exponent < smallest ? smallest : exponent;
 }
 
 } // namespace
 
-FusedDot fusedDot(const float *a, const float *b, int k, float c, int fractionBits) {
-  // An exponent no larger than any other, for terms that are zero.
-  constexpr int kNothing = -10000;
+FusedDot fusedDot(const float *a, const float *b, int k, float c, const DotModel &model) {
   FusedDot result{0, std::isnan(c), false};
   double infinities = std::isinf(c) ? c : 0;
-  int exponents[17], top = kNothing;
+  int top = INT_MIN;
   double terms[17];
   for (int i = 0; i <= k; ++i) {
     terms[i] = i < k ? static_cast<double>(a[i]) * b[i] : c;
@@ -36,8 +33,11 @@ FusedDot fusedDot(const float *a, const float *b, int k, float c, int fractionBi
       infinities += terms[i];
       result.isNaN |= std::isnan(infinities);
     }
-    exponents[i] = terms[i] == 0 ? kNothing : i < k ? operandExponent(a[i]) + operandExponent(b[i]) : operandExponent(c);
-    top = exponents[i] > top ? exponents[i] : top;
+    int exponent = model.zeroExponent;
+    if (terms[i] != 0 && std::isfinite(terms[i]))
+      exponent = i < k ? operandExponent(a[i], model.smallestOperand) + operandExponent(b[i], model.smallestOperand)
+                       : operandExponent(c, model.smallestC);
+    top = exponent > top ? exponent : top;
   }
   if (result.isNaN)
     return result;
@@ -46,11 +46,9 @@ FusedDot fusedDot(const float *a, const float *b, int k, float c, int fractionBi
     result.sum = infinities;
     return result;
   }
-  if (top == kNothing)
-    return result;
   for (int i = 0; i <= k; ++i)
-    result.sum += std::trunc(std::ldexp(terms[i], fractionBits - top));
-  result.sum = std::ldexp(result.sum, top - fractionBits);
+    result.sum += std::trunc(std::ldexp(terms[i], model.fractionBits - top));
+  result.sum = std::ldexp(result.sum, top - model.fractionBits);
   return result;
 }
 

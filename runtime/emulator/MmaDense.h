@@ -9,15 +9,22 @@
 namespace fourfold {
 namespace emulator {
 
-/// c + sum of a[i] * b[i] as tensor cores do it (MMA-Sim, arXiv 2511.10909): every term aligned to the largest exponent and
-/// truncated at `fractionBits`, added exactly. `k` <= 16; a and b are exact values of 16-bit floats. The result is the exact sum,
-/// to be rounded by the caller.
+/// The parameters of MMA-Sim's `t_fdpa` (arXiv 2511.10909, mmasim 2.1.1) that differ among chips and formats.
+struct DotModel {
+  int fractionBits;    // kept below the largest exponent
+  int zeroExponent;    // of terms that are zero
+  int smallestOperand; // exponent of subnormal elements of a and b
+  int smallestC;
+};
+
 struct FusedDot {
-  double sum;
+  double sum; // exact, to be rounded
   bool isNaN;
   bool isInfinite;
 };
-FusedDot fusedDot(const float *a, const float *b, int k, float c, int fractionBits);
+
+/// c + sum of a[i] * b[i]: every term aligned to the largest exponent, truncated, added exactly. `k` <= 16.
+FusedDot fusedDot(const float *a, const float *b, int k, float c, const DotModel &model);
 
 /// fp32 result: truncated.
 float dotToFloat(const FusedDot &dot);

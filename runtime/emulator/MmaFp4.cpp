@@ -1,9 +1,10 @@
-// The block-scaled FP4 step of a whole warp, vectorised; bit for bit dialect/MmaModel.h.
+// The block-scaled FP4 step of a whole warp in plain C++; bit for bit dialect/MmaModel.h.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Why double arithmetic is exact here: every term is an integer multiple of 2^(me - 35), me the largest exponent of the element, once
-// it is truncated; a group term is below 2^(me + 12), C below 2^(me + 1). So each is an integer below 2^48 in that unit, and the sum
-// of five is below 2^51: no addition of doubles rounds. The unit stays far inside the exponent range of double (|me| < 600).
+// Why double arithmetic is exact here: every term is an integer multiple of 2^(me - 35), me the largest exponent of the
+// element, once it is truncated; a group term is below 2^(me + 12), C below 2^(me + 1). So each is an integer below
+// 2^48 in that unit, and the sum of five is below 2^51: no addition of doubles rounds. The unit stays far inside the
+// exponent range of double (|me| < 600).
 
 #include "MmaFp4.h"
 
@@ -167,38 +168,17 @@ FOURFOLD_INLINE void accumulate(Fp4Tile &tile, const Scratch &s) {
   }
 }
 
-FOURFOLD_INLINE void body(Fp4Tile &tile, ScaleFormat format) {
+} // namespace
+
+void mmaFp4Portable(Fp4Tile &tile, ScaleFormat format) {
   Scratch scratch;
   unpack(tile, scratch, format);
   dotProducts(scratch);
   accumulate(tile, scratch);
 }
 
-void baseline(Fp4Tile &tile, ScaleFormat format) { body(tile, format); }
-#if defined(__x86_64__)
-__attribute__((target("avx2"))) void avx2(Fp4Tile &tile, ScaleFormat format) { body(tile, format); }
-__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512"))) void avx512(Fp4Tile &tile, ScaleFormat format) {
-  body(tile, format);
-}
-#endif
-
-using Step = void (*)(Fp4Tile &, ScaleFormat);
-
-Step choose() {
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl"))
-    return avx512;
-  if (__builtin_cpu_supports("avx2"))
-    return avx2;
-#endif
-  return baseline;
-}
-
-} // namespace
-
 void mmaFp4(Fp4Tile &tile, ScaleFormat format) {
-  static const Step step = choose();
+  static const Fp4Step step = mmaFp4Vector() ? mmaFp4Vector() : mmaFp4Portable;
   step(tile, format);
 }
 

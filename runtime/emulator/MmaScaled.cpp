@@ -136,7 +136,8 @@ bool decodeMmaScaled(Decoder &d, const std::string &kind) {
   auto immediate = [&](size_t i, size_t k, int64_t limit, int64_t step) {
     const Operand &operand = d.operand(i).elements[k];
     if (operand.kind == Operand::Integer && (operand.value < 0 || operand.value > limit || operand.value % step))
-      d.fail(fmt::format("scale selector {} is out of range: at most {}, a multiple of {}", operand.value, limit, step));
+      d.fail(
+          fmt::format("scale selector {} is out of range: at most {}, a multiple of {}", operand.value, limit, step));
   };
   immediate(5, 0, in.variant == 4 ? 0 : 2, 2);
   immediate(5, 1, 1, 1);

@@ -15,8 +15,8 @@ namespace emulator {
 
 namespace {
 
-/// What ".target sm_XYa" asks for against what the device is: "a" code runs on exactly that device, "f" code on its family (the same
-/// major), plain code on everything newer.
+/// What ".target sm_XYa" asks for against what the device is: "a" code runs on exactly that device, "f" code on its
+/// family (the same major), plain code on everything newer.
 int checkTarget(const std::string &target, const DeviceInfo &device, std::string &finding) {
   int number = 0;
   char suffix = 0;
@@ -63,17 +63,20 @@ void placeVariables(const ModuleAst &ast, Memory &memory, Module &module, Decode
     for (const Variable::Fixup &fixup : variable.fixups) {
       auto found = context.symbols.find(fixup.symbol);
       if (found == context.symbols.end() || found->second.space == Space::Shared)
-        throw LoadError(variable.line, fmt::format("line {}: initialiser of '{}' names '{}', which has no address in device memory",
-                                                   variable.line, variable.name, fixup.symbol));
+        throw LoadError(variable.line,
+                        fmt::format("line {}: initialiser of '{}' names '{}', which has no address in device memory",
+                                    variable.line, variable.name, fixup.symbol));
       uint64_t value = found->second.address + static_cast<uint64_t>(fixup.addend);
       uint64_t address = context.symbols[variable.name].address + static_cast<uint64_t>(fixup.offset);
-      std::memcpy(memory.find(address, static_cast<uint64_t>(fixup.bytes))->at(address), &value, static_cast<size_t>(fixup.bytes));
+      std::memcpy(memory.find(address, static_cast<uint64_t>(fixup.bytes))->at(address), &value,
+                  static_cast<size_t>(fixup.bytes));
     }
 }
 
 } // namespace
 
-int loadModule(const char *text, const DeviceInfo &device, Memory &memory, std::unique_ptr<Module> &module, std::string &finding) {
+int loadModule(const char *text, const DeviceInfo &device, Memory &memory, std::unique_ptr<Module> &module,
+               std::string &finding) {
   module = std::make_unique<Module>();
   try {
     // Not PTX text: cubins and fat binaries start with other magic numbers.

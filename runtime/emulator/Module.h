@@ -33,8 +33,10 @@ struct Module {
   std::map<std::string, ModuleVariable> variables;
 };
 
-/// Parses, checks the target against the device, places variables, decodes. Returns a CUresult; on failure `finding` says why.
-int loadModule(const char *text, const DeviceInfo &device, Memory &memory, std::unique_ptr<Module> &module, std::string &finding);
+/// Parses, checks the target against the device, places variables, decodes. Returns a CUresult; on failure `finding`
+/// says why.
+int loadModule(const char *text, const DeviceInfo &device, Memory &memory, std::unique_ptr<Module> &module,
+               std::string &finding);
 
 /// Frees the variables.
 void unloadModule(Module &module, Memory &memory);

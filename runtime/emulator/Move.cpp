@@ -86,7 +86,8 @@ void copy128(Warp &warp, const Instr &in, uint32_t mask) {
 
 uint64_t nanoseconds() {
   return static_cast<uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count());
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+          .count());
 }
 
 /// Clocks advance and never stand still, which is all that a program may rely on.
@@ -112,7 +113,11 @@ bool decodeVector(Decoder &d, Type type) {
   bool isPack = from.kind == Operand::Vector;
   const std::vector<Operand> &parts = isPack ? from.elements : to.elements;
   int bits = typeBits(type), part = bits / static_cast<int>(parts.size());
-  Type partType = part == 64 ? Type::B64 : part == 32 ? Type::B32 : part == 16 ? Type::B16 : part == 8 ? Type::B8 : Type::None;
+  Type partType = part == 64   ? Type::B64
+                  : part == 32 ? Type::B32
+                  : part == 16 ? Type::B16
+                  : part == 8  ? Type::B8
+                               : Type::None;
   if (partType == Type::None || (parts.size() != 2 && parts.size() != 4))
     d.fail(fmt::format("a vector of {} parts does not make {} bits", parts.size(), bits));
   in.variant = static_cast<uint8_t>(part);

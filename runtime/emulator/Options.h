@@ -7,8 +7,8 @@
 namespace fourfold {
 namespace emulator {
 
-/// How much is checked. `None`: only what protects the process (bounds). `Fast`: also initialisation, alignment and pending
-/// copies. `Full`: also shared-memory races between warps.
+/// How much is checked. `None`: only what protects the process (bounds). `Fast`: also initialisation, alignment and
+/// pending copies. `Full`: also shared-memory races between warps.
 enum class CheckLevel { None, Fast, Full };
 
 struct Options {
@@ -16,8 +16,8 @@ struct Options {
   CheckLevel checks = CheckLevel::Full;
 };
 
-/// FOURFOLD_EMULATOR_CHECK (none|fast|full) and FOURFOLD_EMULATOR_THREADS over the defaults. An unknown value means `full`: a typing
-/// mistake never switches checks off.
+/// FOURFOLD_EMULATOR_CHECK (none|fast|full) and FOURFOLD_EMULATOR_THREADS over the defaults. An unknown value means
+/// `full`: a typing mistake never switches checks off.
 Options optionsFromEnvironment();
 
 } // namespace emulator

@@ -153,16 +153,19 @@ private:
     Variable variable;
     variable.space = space;
     variable.line = current().line;
-    int vector = 1;
-    int alignment = 0;
+    int vector = 1, alignment = 0;
+    bool isPointer = false;
     for (; current().kind == Token::Directive; ++position) {
       std::string_view text = current().text.substr(1);
       if (text == "align") {
         ++position;
-        alignment = static_cast<int>(current().value);
+        if (!isPointer) // after .ptr it is the alignment of what is pointed to
+          alignment = static_cast<int>(current().value);
       } else if (text == "v2" || text == "v4") {
         vector = text[1] - '0';
-      } else if (text == "ptr" || text == "global" || text == "shared" || text == "const" || text == "local") {
+      } else if (text == "ptr") {
+        isPointer = true;
+      } else if (text == "global" || text == "shared" || text == "const" || text == "local") {
         // attributes of pointer parameters carry no meaning here
       } else if (parseType(text) != Type::None) {
         variable.type = parseType(text);
@@ -309,8 +312,6 @@ private:
     } else {
       expect(";");
     }
-    for (Scope &scope : closedScopes())
-      (void)scope;
     module.functions.push_back(std::move(function_));
   }
 
@@ -328,7 +329,6 @@ private:
     // `%r<100>` declares a range; members are made when first named.
     std::map<std::string, std::pair<int64_t, Type>, std::less<>> ranges;
   };
-  std::vector<Scope> closedScopes() { return std::move(names); }
 
   void openScope() {
     int id = static_cast<int>(function_.labels.size());

@@ -22,8 +22,8 @@ using Handler = void (*)(Warp &, const Instr &, uint32_t mask);
 
 inline constexpr int kLanes = 32;
 inline constexpr uint32_t kAllLanes = 0xffffffffu;
-/// Registers are slots of 128 bytes: 32 lanes of 4 bytes, two slots for 64-bit and four for 128-bit registers. A predicate is the
-/// first word of its slot, one bit a lane.
+/// Registers are slots of 128 bytes: 32 lanes of 4 bytes, two slots for 64-bit and four for 128-bit registers. A
+/// predicate is the first word of its slot, one bit a lane.
 inline constexpr uint32_t kSlotBytes = 128;
 inline constexpr uint32_t kZeroSlot = 0; // four slots, always zero, always initialised
 inline constexpr uint32_t kSinkSlot = 4; // four slots, written and never read
@@ -52,7 +52,7 @@ struct Instr {
   Flow flow = Flow::Next;
   InstrClass instrClass = InstrClass::Move;
   Space space = Space::Generic;
-  uint8_t bytes = 0;  // of one memory element
+  uint8_t bytes = 0; // of one memory element
   uint8_t variant = 0, variant2 = 0;
   uint32_t flags = 0; // meaning belongs to the handler
   int64_t offset = 0;

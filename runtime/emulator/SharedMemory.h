@@ -14,7 +14,8 @@ namespace emulator {
 /// Shadow states of a byte.
 enum : uint8_t { kByteUnwritten = 0, kByteWritten = 1, kBytePending = 2 };
 
-/// Who touched a 4-byte word last, for happens-before checks in the manner of FastTrack (Flanagan and Freund, PLDI 2009).
+/// Who touched a 4-byte word last, for happens-before checks in the manner of FastTrack (Flanagan and Freund, PLDI
+/// 2009).
 struct WordHistory {
   uint32_t writeTime = 0, readTime = 0;
   int32_t writeLine = 0, readLine = 0;

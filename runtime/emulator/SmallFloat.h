@@ -78,7 +78,8 @@ inline uint32_t encodeSmall(long double value, const SmallFormat &format, Roundi
 
 inline float decodeE5M2(uint8_t bits) { return numerics::decodeF16(static_cast<uint16_t>(bits << 8)); }
 
-/// a * b + c without any rounding but one to odd at 53 bits, so that a later rounding to 11 bits or fewer is the only one that shows.
+/// a * b + c without any rounding but one to odd at 53 bits, so that a later rounding to 11 bits or fewer is the only
+/// one that shows.
 inline double fmaToOdd(double a, double b, double c) {
   double product = a * b; // exact: 11 + 11 bits
   double sum = product + c;

@@ -25,8 +25,8 @@ void checkMembers(Warp &warp, const Instr &in, uint32_t mask, uint32_t slot) {
              fmt::format("lane {} is not in its own member mask {:#010x}", lane, members[lane]));
     if (uint32_t missing = members[lane] & warp.live & ~mask)
       report(warp, in, lane, device::kErrorLaunchFailed,
-             fmt::format("the member mask {:#010x} names lanes {:#010x} that do not execute the instruction", members[lane],
-                         missing));
+             fmt::format("the member mask {:#010x} names lanes {:#010x} that do not execute the instruction",
+                         members[lane], missing));
   }
 }
 
@@ -34,7 +34,8 @@ enum : uint8_t { kShuffleUp, kShuffleDown, kShuffleButterfly, kShuffleIndex };
 
 void shuffle(Warp &warp, const Instr &in, uint32_t mask) {
   checkMembers(warp, in, mask, in.src[3]);
-  const uint32_t *a = warp.reg<uint32_t>(in.src[0]), *b = warp.reg<uint32_t>(in.src[1]), *c = warp.reg<uint32_t>(in.src[2]);
+  const uint32_t *a = warp.reg<uint32_t>(in.src[0]), *b = warp.reg<uint32_t>(in.src[1]),
+                 *c = warp.reg<uint32_t>(in.src[2]);
   uint32_t result[kLanes] = {}, predicate = 0, good = 0;
   uint32_t argsGood = warp.init[in.src[1]] & warp.init[in.src[2]];
   for (int lane = 0; lane < kLanes; ++lane) {
@@ -110,7 +111,9 @@ void match(Warp &warp, const Instr &in, uint32_t mask) {
   const uint32_t *members = warp.reg<uint32_t>(in.src[3]);
   bool wide = in.variant2 == 64, all = in.variant == 1;
   uint32_t result[kLanes] = {}, predicate = 0;
-  auto value = [&](int lane) { return wide ? warp.reg<uint64_t>(in.src[0])[lane] : warp.reg<uint32_t>(in.src[0])[lane]; };
+  auto value = [&](int lane) {
+    return wide ? warp.reg<uint64_t>(in.src[0])[lane] : warp.reg<uint32_t>(in.src[0])[lane];
+  };
   for (int lane = 0; lane < kLanes; ++lane) {
     if (!(mask >> lane & 1))
       continue;
