@@ -60,14 +60,14 @@ static bool isApproximated(llvm::StringRef name) {
 /// Functions that MLIR writes in terms of those.
 static bool isExpanded(llvm::StringRef name) {
   name.consume_front("math.");
-  return llvm::StringSwitch<bool>(name).Cases({"clampf", "cosh", "fpowi", "ipowi", "round", "rsqrt"}, true).Default(false);
+  return llvm::StringSwitch<bool>(name).Cases({"clampf", "cosh", "fpowi", "ipowi", "rsqrt"}, true).Default(false);
 }
 
 /// Functions that FunctionPatterns.cpp writes out.
 static bool isOwn(llvm::StringRef name) {
   name.consume_front("math.");
   return llvm::StringSwitch<bool>(name)
-      .Cases({"acosh", "asinh", "atan", "atanh", "cos", "exp", "exp2", "log10", "powf", "sin", "sinh", "tan"}, true)
+      .Cases({"acosh", "asinh", "atan", "atanh", "cos", "exp", "exp2", "log10", "powf", "round", "sin", "sinh", "tan"}, true)
       .Default(false);
 }
 
@@ -114,7 +114,7 @@ LogicalResult expandMath(func::FuncOp function) {
   RewritePatternSet patterns(context);
   patterns.add<WidenFunction>(context);
   populateFunctionPatterns(patterns);
-  math::populateExpansionPatterns(patterns, {"clampf", "cosh", "fpowi", "ipowi", "round", "rsqrt"});
+  math::populateExpansionPatterns(patterns, {"clampf", "cosh", "fpowi", "ipowi", "rsqrt"});
   populateMathPolynomialApproximationPatterns(patterns, isApproximated);
   // Folding would evaluate functions of constants with the host's libm, whose bits differ between machines.
   GreedyRewriteConfig config;

@@ -32,6 +32,7 @@ public:
   Value fma(Value x, Value y, float z) { return fma(x, y, number(z)); }
   Value fma(Value x, float y, Value z) { return fma(x, number(y), z); }
   Value less(Value x, Value y) { return arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, y); }
+  Value unordered(Value x, Value y) { return arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, x, y); }
   Value equal(Value x, Value y) { return arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, x, y); }
   Value select(Value condition, Value x, Value y) { return arith::SelectOp::create(b, condition, x, y); }
   Value toInteger(Value x) { return arith::FPToSIOp::create(b, b.getI32Type(), x); }
@@ -68,7 +69,7 @@ template <typename OpTy> struct FunctionPattern : OpRewritePattern<OpTy> {
   FunctionPattern(MLIRContext *context, Write write) : OpRewritePattern<OpTy>(context, /*benefit=*/10), write(write) {}
 
   LogicalResult matchAndRewrite(OpTy op, PatternRewriter &rewriter) const override {
-    if (!op->getResult(0).getType().isF32())
+    if (!op->getOperand(0).getType().isF32())
       return rewriter.notifyMatchFailure(op, "not f32");
     Writer writer(op.getLoc(), rewriter);
     rewriter.replaceOp(op, write(writer, op));
@@ -211,6 +212,27 @@ static Value writeAtan(Writer &w, math::AtanOp op) {
   return w.copySign(w.select(isLarge, w.sub(w.number(1.57079637f), result), result), x);
 }
 
+//===----------------------------------------------------------------------===//
+// Rounding and classes
+//===----------------------------------------------------------------------===//
+
+/// Half away from zero. Adding a half before truncating would carry the float below 0.5 up to 1.
+static Value writeRound(Writer &w, math::RoundOp op) {
+  Value x = op.getOperand(), whole = w.call<math::TruncOp>(x);
+  Value fraction = w.call<math::AbsFOp>(w.sub(x, whole));
+  Value result = w.select(w.less(fraction, w.number(0.5f)), whole, w.add(whole, w.copySign(w.number(1.0f), x)));
+  // Infinity minus itself is NaN; a large x is whole.
+  return w.copySign(w.select(w.equal(x, whole), x, result), x);
+}
+
+static Value writeIsNaN(Writer &w, math::IsNaNOp op) { return w.unordered(op.getOperand(), op.getOperand()); }
+static Value writeIsInf(Writer &w, math::IsInfOp op) {
+  return w.equal(w.call<math::AbsFOp>(op.getOperand()), w.number(std::numeric_limits<float>::infinity()));
+}
+static Value writeIsFinite(Writer &w, math::IsFiniteOp op) {
+  return w.less(w.call<math::AbsFOp>(op.getOperand()), w.number(std::numeric_limits<float>::infinity()));
+}
+
 void populateFunctionPatterns(RewritePatternSet &patterns) {
   MLIRContext *context = patterns.getContext();
   patterns.add<FunctionPattern<math::ExpOp>>(context, writeExp);
@@ -225,6 +247,10 @@ void populateFunctionPatterns(RewritePatternSet &patterns) {
   patterns.add<FunctionPattern<math::CosOp>>(context, writeCos);
   patterns.add<FunctionPattern<math::TanOp>>(context, writeTan);
   patterns.add<FunctionPattern<math::AtanOp>>(context, writeAtan);
+  patterns.add<FunctionPattern<math::RoundOp>>(context, writeRound);
+  patterns.add<FunctionPattern<math::IsNaNOp>>(context, writeIsNaN);
+  patterns.add<FunctionPattern<math::IsInfOp>>(context, writeIsInf);
+  patterns.add<FunctionPattern<math::IsFiniteOp>>(context, writeIsFinite);
 }
 
 } // namespace compiler

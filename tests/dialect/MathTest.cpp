@@ -120,6 +120,36 @@ TEST(MathPow, IntegerAndFractionalExponents) {
     EXPECT_NEAR(applyMath("powf", {x}, 1.7f)[0] / std::pow(x, 1.7), 1.0, 1e-6);
 }
 
+TEST(MathRound, HalvesGoAwayFromZero) {
+  std::vector<float> x = {2.5f, -2.5f, 3.5f, 0.49999997f, -0.3f, 8388609.0f, kInf, 1.7f};
+  EXPECT_EQ(applyMath("round", x), (std::vector<float>{3, -3, 4, 0, -0.0f, 8388609.0f, kInf, 2}));
+  EXPECT_TRUE(std::signbit(applyMath("round", {-0.3f})[0]));
+  EXPECT_TRUE(std::isnan(applyMath("round", {std::nanf("")})[0]));
+}
+
+TEST(MathAtan2, EveryQuadrant) {
+  for (float x : {-2.0f, -0.5f, 0.5f, 3.0f})
+    for (float y : {-4.0f, -1.0f, 0.25f, 2.0f})
+      EXPECT_NEAR(applyMath("atan2", {y}, x)[0], std::atan2(y, x), 2e-6) << y << " " << x;
+}
+
+TEST(MathClasses, SelectWhatIsNotFinite) {
+  auto pick = [](const std::string &test, float x) {
+    Outcome out = runSpec("func.func @f(%x: tensor<1x1xf32>) -> tensor<1x1xf32> {\n%h = fp4.prologue %x {\n^bb0(%a: f32):\n%t = math." +
+                              test +
+                              " %a : f32\n%r = arith.uitofp %t : i1 to f32\nfp4.yield %r : f32\n} : tensor<1x1xf32> -> "
+                              "tensor<1x1xf32>\nreturn %h : tensor<1x1xf32>\n}",
+                          {{"x", f32({1, 1}, {x})}});
+    return out["h"].floats;
+  };
+  const float nan = std::nanf(""), largest = std::numeric_limits<float>::max();
+  for (auto [x, isNaN, isInf] : {std::tuple(nan, 1, 0), std::tuple(kInf, 0, 1), std::tuple(-kInf, 0, 1), std::tuple(largest, 0, 0)}) {
+    EXPECT_EQ(pick("isnan", x), std::vector<float>{static_cast<float>(isNaN)});
+    EXPECT_EQ(pick("isinf", x), std::vector<float>{static_cast<float>(isInf)});
+    EXPECT_EQ(pick("isfinite", x), std::vector<float>{static_cast<float>(!isNaN && !isInf)});
+  }
+}
+
 TEST(MathWidth, SixteenBitFunctionsGoThroughF32) {
   Outcome out = runSpec(R"(func.func @f(%x: tensor<1x?xbf16>) -> tensor<1x?xbf16> {
   %h = fp4.prologue %x {
