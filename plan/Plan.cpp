@@ -52,7 +52,8 @@ namespace {
 
 /// A kernel name is a PTX identifier of letters, digits and underscores.
 bool isKernelName(const std::string &name) {
-  return !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) || c == '_'; });
+  return !name.empty() &&
+         std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) || c == '_'; });
 }
 
 class Validator {
@@ -166,11 +167,13 @@ std::string contentsText(const Buffer &buffer) {
   const Contents &contents = buffer.contents;
   switch (contents.part) {
   case Contents::Part::Tensor:
-    return contents.value.empty() ? "scratch" : fmt::format("{} of {}", elementTypeName(contents.type), shapeText(contents.shape));
+    return contents.value.empty() ? "scratch"
+                                  : fmt::format("{} of {}", elementTypeName(contents.type), shapeText(contents.shape));
   case Contents::Part::Codes:
     return fmt::format("{} codes, {} rows by {}", contents.format, contents.rows.str(), contents.k.str());
   case Contents::Part::Scales:
-    return fmt::format("{} scales, a {}x{} block each, 128x4 tiles", contents.format, contents.blockRows, contents.blockSize);
+    return fmt::format("{} scales, a {}x{} block each, 128x4 tiles", contents.format, contents.blockRows,
+                       contents.blockSize);
   case Contents::Part::Amax:
     return "largest finite magnitude, f32";
   }
@@ -195,19 +198,22 @@ std::string Plan::str() const {
     const char *kind = buffer.kind == Buffer::Kind::Input    ? "input"
                        : buffer.kind == Buffer::Kind::Output ? "output"
                                                              : "workspace";
-    text += fmt::format("  {:<{}}  {:<9}  {} bytes: {}\n", buffer.name, width, kind, buffer.bytes.str(), contentsText(buffer));
+    text += fmt::format("  {:<{}}  {:<9}  {} bytes: {}\n", buffer.name, width, kind, buffer.bytes.str(),
+                        contentsText(buffer));
   }
   text += "\nlaunches\n";
   for (size_t i = 0; i < launches.size(); ++i) {
     const Launch &launch = launches[i];
     text += fmt::format("  {}. {}\n", i + 1, launch.label);
     if (launch.kind == Launch::Kind::Memset) {
-      text += fmt::format("       memset {} ({} bytes)\n", buffers[static_cast<size_t>(launch.buffer)].name, launch.bytes.str());
+      text += fmt::format("       memset {} ({} bytes)\n", buffers[static_cast<size_t>(launch.buffer)].name,
+                          launch.bytes.str());
       continue;
     }
     for (const Variant &variant : launch.variants) {
-      text += fmt::format("       {}  grid ({}, {}, {})  block {}", variant.kernel, variant.grid[0].str(), variant.grid[1].str(),
-                          variant.grid[2].str(), variant.block[0] * variant.block[1] * variant.block[2]);
+      text += fmt::format("       {}  grid ({}, {}, {})  block {}", variant.kernel, variant.grid[0].str(),
+                          variant.grid[1].str(), variant.grid[2].str(),
+                          variant.block[0] * variant.block[1] * variant.block[2]);
       if (variant.sharedBytes)
         text += fmt::format("  shared {}", variant.sharedBytes);
       if (!(variant.when == Expr(1)))

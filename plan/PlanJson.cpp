@@ -25,7 +25,8 @@ constexpr const char *kElementTypes[] = {"f32", "bf16", "f16", "i64", "i32", "i8
 // Writing
 //===----------------------------------------------------------------------===//
 
-template <typename Range> Json expressions(const Range &list) {
+template <typename Range>
+Json expressions(const Range &list) {
   Json result = Json::array();
   for (const Expr &expr : list)
     result.push_back(expr.str());
@@ -156,7 +157,8 @@ public:
     }
     return result;
   }
-  template <size_t N> int choice(const char *key, const char *const (&names)[N]) {
+  template <size_t N>
+  int choice(const char *key, const char *const (&names)[N]) {
     std::string text = string(key), list;
     for (size_t i = 0; i < N; ++i) {
       if (text == names[i])
@@ -167,7 +169,8 @@ public:
     return 0;
   }
   /// Calls `read` with a reader for each object of an array.
-  template <typename ReadFn> void objects(const char *key, ReadFn read) {
+  template <typename ReadFn>
+  void objects(const char *key, ReadFn read) {
     const Json *field = find(key, "an array", [](const Json &value) { return value.is_array(); });
     for (size_t i = 0; field && i < field->size() && ok(); ++i) {
       Reader element((*field)[i], fmt::format("{}.{}[{}]", path, key, i), error);
@@ -176,7 +179,8 @@ public:
     }
   }
   /// A reader for an object.
-  template <typename ReadFn> void object(const char *key, ReadFn read) {
+  template <typename ReadFn>
+  void object(const char *key, ReadFn read) {
     const Json *field = find(key, "an object", [](const Json &value) { return value.is_object(); });
     if (!field)
       return;
@@ -187,15 +191,17 @@ public:
   void fail(const std::string &key, const std::string &expected) {
     if (!error->empty())
       return;
-    std::string found = json.is_object() && json.contains(key) ? json[key].dump(-1, ' ', false, Json::error_handler_t::replace)
-                        : key.empty()                           ? json.type_name()
-                                                                : std::string("nothing");
+    std::string found = json.is_object() && json.contains(key)
+                            ? json[key].dump(-1, ' ', false, Json::error_handler_t::replace)
+                        : key.empty() ? json.type_name()
+                                      : std::string("nothing");
     *error = fmt::format("manifest field '{}{}{}': expected {}, found {}", path, key.empty() ? "" : ".", key, expected,
                          found.substr(0, 80));
   }
 
 private:
-  template <typename Predicate> const Json *find(const char *key, const char *expected, Predicate predicate) {
+  template <typename Predicate>
+  const Json *find(const char *key, const char *expected, Predicate predicate) {
     if (!ok())
       return nullptr;
     auto entry = json.find(key);
@@ -268,7 +274,8 @@ Variant readVariant(Reader &reader) {
   else
     std::copy(grid.begin(), grid.end(), variant.grid.begin());
   std::vector<int64_t> block = reader.integerList("block");
-  if (block.size() != 3 || std::any_of(block.begin(), block.end(), [](int64_t extent) { return extent < 1 || extent > 1024; }))
+  if (block.size() != 3 ||
+      std::any_of(block.begin(), block.end(), [](int64_t extent) { return extent < 1 || extent > 1024; }))
     reader.fail("block", "three integers from 1 to 1024");
   else
     std::copy(block.begin(), block.end(), variant.block.begin());

@@ -2,14 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "compiler/frontend/Frontend.h"
+#include "compiler/frontend/FunctionPatterns.h"
 #include "dialect/Fp4.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+#include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
 
@@ -47,20 +49,26 @@ bool isExactRegionOp(Operation *op) {
              math::FloorOp, math::CeilOp, math::TruncOp, math::RoundEvenOp, math::CopySignOp>(op);
 }
 
-/// Functions that MLIR approximates by polynomials in f32.
+/// Functions that MLIR approximates by polynomials in f32, well enough (tests/dialect/MathTest.cpp).
 static bool isApproximated(llvm::StringRef name) {
-  static const llvm::StringRef names[] = {"acos", "asin", "atan", "atan2", "cbrt", "cos",  "erf",
-                                          "erfc", "exp",  "expm1", "log", "log1p", "log2", "sin", "tanh"};
   name.consume_front("math.");
-  return llvm::is_contained(names, name);
+  return llvm::StringSwitch<bool>(name)
+      .Cases({"acos", "asin", "atan2", "cbrt", "erf", "erfc", "expm1", "log", "log1p", "log2", "tanh"}, true)
+      .Default(false);
 }
 
 /// Functions that MLIR writes in terms of those.
 static bool isExpanded(llvm::StringRef name) {
-  static const llvm::StringRef names[] = {"acosh", "asinh", "atanh", "clampf", "cosh", "exp2",  "fpowi", "ipowi",
-                                          "powf",  "round", "rsqrt", "sinh",   "tan"};
   name.consume_front("math.");
-  return llvm::is_contained(names, name);
+  return llvm::StringSwitch<bool>(name).Cases({"clampf", "cosh", "fpowi", "ipowi", "rsqrt"}, true).Default(false);
+}
+
+/// Functions that FunctionPatterns.cpp writes out.
+static bool isOwn(llvm::StringRef name) {
+  name.consume_front("math.");
+  return llvm::StringSwitch<bool>(name)
+      .Cases({"acosh", "asinh", "atan", "atanh", "cos", "exp", "exp2", "log10", "powf", "round", "sin", "sinh", "tan"}, true)
+      .Default(false);
 }
 
 namespace {
@@ -71,7 +79,7 @@ struct WidenFunction : RewritePattern {
 
   LogicalResult matchAndRewrite(Operation *op, PatternRewriter &rewriter) const override {
     llvm::StringRef name = op->getName().getStringRef();
-    bool isFunction = isApproximated(name) || isExpanded(name) || name == "math.log10";
+    bool isFunction = isApproximated(name) || isExpanded(name) || isOwn(name);
     if (!isFunction || op->getNumResults() != 1 || !isa<BFloat16Type, Float16Type>(op->getResult(0).getType()))
       return rewriter.notifyMatchFailure(op, "not a function of 16-bit floats");
     Type narrow = op->getResult(0).getType(), f32 = rewriter.getF32Type();
@@ -82,69 +90,6 @@ struct WidenFunction : RewritePattern {
     state.addTypes(f32);
     Operation *wide = rewriter.create(state);
     rewriter.replaceOpWithNewOp<arith::TruncFOp>(op, narrow, wide->getResult(0));
-    return success();
-  }
-};
-
-/// log10(x) = log2(x) * log10(2): one rounding more than log2.
-struct ExpandLog10 : OpRewritePattern<math::Log10Op> {
-  using OpRewritePattern::OpRewritePattern;
-
-  LogicalResult matchAndRewrite(math::Log10Op op, PatternRewriter &rewriter) const override {
-    if (!op.getType().isF32())
-      return rewriter.notifyMatchFailure(op, "not f32");
-    Value log2 = math::Log2Op::create(rewriter, op.getLoc(), op.getOperand());
-    Value factor = arith::ConstantOp::create(rewriter, op.getLoc(), rewriter.getF32FloatAttr(0.30102999566398119521f));
-    rewriter.replaceOpWithNewOp<arith::MulFOp>(op, log2, factor);
-    return success();
-  }
-};
-
-/// exp and exp2, in one way: 2^n times a polynomial on [-ln2/2, ln2/2] (Cephes' expf). Unlike MLIR's approximation of exp, which
-/// clamps to the normal range, it goes to infinity, through the subnormals to 0, and keeps NaN.
-template <typename OpTy> struct ExpandExponential : OpRewritePattern<OpTy> {
-  explicit ExpandExponential(MLIRContext *context) : OpRewritePattern<OpTy>(context, /*benefit=*/10) {}
-
-  LogicalResult matchAndRewrite(OpTy op, PatternRewriter &rewriter) const override {
-    constexpr bool isBase2 = std::is_same_v<OpTy, math::Exp2Op>;
-    if (!op.getType().isF32())
-      return rewriter.notifyMatchFailure(op, "not f32");
-    ImplicitLocOpBuilder b(op.getLoc(), rewriter);
-    auto number = [&](float value) -> Value { return arith::ConstantOp::create(b, b.getF32FloatAttr(value)); };
-    auto integer = [&](int32_t value) -> Value { return arith::ConstantOp::create(b, b.getI32IntegerAttr(value)); };
-    auto fma = [&](Value x, Value y, Value z) -> Value { return math::FmaOp::create(b, x, y, z); };
-    auto mul = [&](Value x, Value y) -> Value { return arith::MulFOp::create(b, x, y); };
-    auto clamp = [&](Value x, arith::CmpFPredicate beyond, float limit) -> Value {
-      Value bound = number(limit), isBeyond = arith::CmpFOp::create(b, beyond, x, bound);
-      return arith::SelectOp::create(b, isBeyond, bound, x);
-    };
-    // Outside of these the result is 0 or infinity already.
-    Value x = clamp(op.getOperand(), arith::CmpFPredicate::OLT, isBase2 ? -151.0f : -104.0f);
-    x = clamp(x, arith::CmpFPredicate::OGT, isBase2 ? 129.0f : 89.0f);
-
-    Value n, r;
-    if constexpr (isBase2) {
-      n = math::FloorOp::create(b, arith::AddFOp::create(b, x, number(0.5f)));
-      r = mul(arith::SubFOp::create(b, x, n), number(0.693147180559945f)); // the difference is exact
-    } else {
-      n = math::FloorOp::create(b, fma(x, number(1.44269504088896341f), number(0.5f)));
-      r = fma(n, number(-0.693359375f), x); // ln 2 in two parts, the first of 9 bits
-      r = fma(n, number(2.12194440e-4f), r);
-    }
-    Value polynomial = number(1.9875691500e-4f);
-    for (float coefficient : {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f})
-      polynomial = fma(polynomial, r, number(coefficient));
-    polynomial = arith::AddFOp::create(b, fma(polynomial, mul(r, r), r), number(1.0f));
-
-    // 2^n as two normal factors: n reaches -151 and 129.
-    Value exponent = arith::FPToSIOp::create(b, b.getI32Type(), n);
-    Value half = arith::ShRSIOp::create(b, exponent, integer(1));
-    Value rest = arith::SubIOp::create(b, exponent, half);
-    for (Value part : {half, rest}) {
-      Value bits = arith::ShLIOp::create(b, arith::AddIOp::create(b, part, integer(127)), integer(23));
-      polynomial = mul(polynomial, arith::BitcastOp::create(b, b.getF32Type(), bits));
-    }
-    rewriter.replaceOp(op, polynomial);
     return success();
   }
 };
@@ -167,9 +112,9 @@ LogicalResult expandMath(func::FuncOp function) {
   });
 
   RewritePatternSet patterns(context);
-  patterns.add<WidenFunction, ExpandLog10, ExpandExponential<math::ExpOp>, ExpandExponential<math::Exp2Op>>(context);
-  math::populateExpansionPatterns(patterns, {"acosh", "asinh", "atanh", "clampf", "cosh", "fpowi", "ipowi", "powf",
-                                             "round", "rsqrt", "sinh", "tan"});
+  patterns.add<WidenFunction>(context);
+  populateFunctionPatterns(patterns);
+  math::populateExpansionPatterns(patterns, {"clampf", "cosh", "fpowi", "ipowi", "rsqrt"});
   populateMathPolynomialApproximationPatterns(patterns, isApproximated);
   // Folding would evaluate functions of constants with the host's libm, whose bits differ between machines.
   GreedyRewriteConfig config;

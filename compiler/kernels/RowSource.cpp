@@ -36,7 +36,7 @@ SmallVector<Val> RowReader::read(Val row, Val column, int count) {
   Val index = k.toI64(row) * k.toI64(numColumns) + k.toI64(column);
 
   SmallVector<Val> values = loadElements(k, source.elementType, pointer, index, count, full, valid);
-  applyPrologue(values, row, column, valid);
+  applyPrologue(values, row, column, full, valid);
   if (source.centred) {
     // fp32 means need rows of a multiple of four for 16-byte loads, which `full` implies for every source type of 4 bytes or less.
     SmallVector<Val> means = loadElements(k, k.f32(), mean, k.toI64(column), count, full, valid);
@@ -48,7 +48,7 @@ SmallVector<Val> RowReader::read(Val row, Val column, int count) {
   return values;
 }
 
-void RowReader::applyPrologue(SmallVector<Val> &values, Val row, Val column, Val valid) {
+void RowReader::applyPrologue(SmallVector<Val> &values, Val row, Val column, Val full, Val valid) {
   if (!source.prologue.region) {
     for (Val &value : values)
       value = toF32(k, value);
@@ -61,9 +61,12 @@ void RowReader::applyPrologue(SmallVector<Val> &values, Val row, Val column, Val
     Val from = operandPointers[i];
     Type type = operand.elementType;
     if (operand.broadcast == Broadcast::Row) {
-      operands.push_back(loadElements(k, type, from, k.toI64(column), count, k.cbool(false), valid));
+      // `column` is a multiple of `count`, at least eight: aligned for every type.
+      operands.push_back(loadElements(k, type, from, k.toI64(column), count, full, valid));
     } else if (operand.broadcast == Broadcast::Full) {
-      operands.push_back(loadElements(k, type, from, index, count, k.cbool(false), valid));
+      // Narrower than the source, its rows may be less aligned.
+      Val aligned = equals(numColumns & (16 / elementBytes(type) - 1), 0);
+      operands.push_back(loadElements(k, type, from, index, count, k.logicalAnd(full, aligned), valid));
     } else {
       // A row that does not exist reads the first row's value and is masked below.
       Val safe = operand.broadcast == Broadcast::Column ? k.select(row < numRows, row, k.c32(0)) : k.c32(0);

@@ -34,7 +34,7 @@ public:
   llvm::SmallVector<Val> read(Val row, Val column, int count);
 
 private:
-  void applyPrologue(llvm::SmallVector<Val> &values, Val row, Val column, Val valid);
+  void applyPrologue(llvm::SmallVector<Val> &values, Val row, Val column, Val full, Val valid);
   void applyHadamard(llvm::SmallVector<Val> &values);
 
   KernelBuilder &k;

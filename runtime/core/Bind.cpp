@@ -54,7 +54,8 @@ private:
       if (shape[d] < 0)
         return invalid(fmt::format("input '{}' has {} in dimension {}", input.name, shape[d], d));
       if (shape[d] == 0)
-        return invalid(fmt::format("input '{}' has 0 in dimension {}: an empty tensor cannot be computed on", input.name, d));
+        return invalid(
+            fmt::format("input '{}' has 0 in dimension {}: an empty tensor cannot be computed on", input.name, d));
       if (extent.isConstant()) {
         if (extent.value() != shape[d])
           return invalid(fmt::format("input '{}' has {} in dimension {}, but the spec says {}", input.name, shape[d], d,
@@ -65,8 +66,9 @@ private:
       if (dim < 0)
         dim = shape[d];
       else if (dim != shape[d])
-        return invalid(fmt::format("input '{}' has {} in dimension {}, but dimension d{} is {} ({})", input.name, shape[d],
-                                   d, extent.value(), dim, plan.dims[static_cast<size_t>(extent.value())].origin));
+        return invalid(fmt::format("input '{}' has {} in dimension {}, but dimension d{} is {} ({})", input.name,
+                                   shape[d], d, extent.value(), dim,
+                                   plan.dims[static_cast<size_t>(extent.value())].origin));
     }
     return {};
   }
@@ -88,7 +90,8 @@ private:
     for (size_t i = 0; i < plan.buffers.size(); ++i) {
       const plan::Buffer &buffer = plan.buffers[i];
       int64_t bytes;
-      if (Status status = evaluate(buffer.bytes, 0, kMaxBytes, fmt::format("bytes of buffer '{}'", buffer.name), &bytes);
+      if (Status status =
+              evaluate(buffer.bytes, 0, kMaxBytes, fmt::format("bytes of buffer '{}'", buffer.name), &bytes);
           !status.ok())
         return status;
       binding.bufferBytes.push_back(static_cast<uint64_t>(bytes));
@@ -111,17 +114,19 @@ private:
         std::vector<int64_t> shape;
         for (const Expr &extent : tensor.shape) {
           int64_t value;
-          if (Status status = evaluate(extent, 1, INT64_MAX, fmt::format("shape of '{}'", tensor.name), &value); !status.ok())
+          if (Status status = evaluate(extent, 1, INT64_MAX, fmt::format("shape of '{}'", tensor.name), &value);
+              !status.ok())
             return status;
           shape.push_back(value);
         }
         int64_t bytes = countElements(shape);
         size_t buffer = static_cast<size_t>(tensor.buffer);
         if (bytes < 0 || __builtin_mul_overflow(bytes, plan::elementTypeBytes(tensor.type), &bytes))
-          return invalid(fmt::format("'{}' of shape {} has more bytes than fit 64 bits", tensor.name, shapeText(shape)));
+          return invalid(
+              fmt::format("'{}' of shape {} has more bytes than fit 64 bits", tensor.name, shapeText(shape)));
         if (static_cast<uint64_t>(bytes) != binding.bufferBytes[buffer])
-          return invalid(fmt::format("the manifest is inconsistent: '{}' has {} bytes, its buffer '{}' {}", tensor.name, bytes,
-                                     plan.buffers[buffer].name, binding.bufferBytes[buffer]));
+          return invalid(fmt::format("the manifest is inconsistent: '{}' has {} bytes, its buffer '{}' {}", tensor.name,
+                                     bytes, plan.buffers[buffer].name, binding.bufferBytes[buffer]));
         if (!seen[buffer])
           binding.bufferPlace[buffer] = i;
         seen[buffer] = true;
@@ -158,7 +163,8 @@ private:
     size_t chosen = launch.variants.size();
     for (size_t v = 0; v < launch.variants.size() && chosen == launch.variants.size(); ++v) {
       int64_t holds;
-      if (Status status = evaluate(launch.variants[v].when, INT64_MIN, INT64_MAX, where + ", condition", &holds); !status.ok())
+      if (Status status = evaluate(launch.variants[v].when, INT64_MIN, INT64_MAX, where + ", condition", &holds);
+          !status.ok())
         return status;
       if (holds)
         chosen = v;
@@ -180,7 +186,8 @@ private:
     }
     for (size_t a = 0; a < launch.args.size(); ++a) {
       BoundLaunch::Argument argument;
-      if (Status status = bindArgument(launch.args[a], fmt::format("{}, argument {}", where, a), &argument); !status.ok())
+      if (Status status = bindArgument(launch.args[a], fmt::format("{}, argument {}", where, a), &argument);
+          !status.ok())
         return status;
       bound->args.push_back(argument);
     }
@@ -223,8 +230,8 @@ private:
 
 } // namespace
 
-Status bindPlan(std::shared_ptr<const Executable::Impl> executable, const std::vector<std::vector<int64_t>> &inputShapes,
-                Binding::Impl *binding) {
+Status bindPlan(std::shared_ptr<const Executable::Impl> executable,
+                const std::vector<std::vector<int64_t>> &inputShapes, Binding::Impl *binding) {
   binding->executable = executable;
   return Binder(*executable, binding).run(inputShapes);
 }

@@ -1,5 +1,5 @@
-// The environment variables that the runtime reads, all of them here (the emulated device reads its own in emulator/Options.cpp).
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The environment variables that the runtime reads, all of them here (the emulated device reads its own in
+// emulator/Options.cpp). SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #ifndef FOURFOLD_RUNTIME_CORE_ENVIRONMENT_H
 #define FOURFOLD_RUNTIME_CORE_ENVIRONMENT_H

@@ -41,13 +41,15 @@ static Status checkTarget(const plan::Plan &plan, const Device &device) {
   int wanted, found;
   bool wantedSpecific, foundSpecific;
   if (!parseTarget(plan.target, &wanted, &wantedSpecific))
-    return {StatusCode::InvalidArgument, fmt::format("the manifest's target '{}' is not of the form sm_NNN", plan.target)};
+    return {StatusCode::InvalidArgument,
+            fmt::format("the manifest's target '{}' is not of the form sm_NNN", plan.target)};
   bool fits = parseTarget(device.target(), &found, &foundSpecific) &&
               (wantedSpecific ? plan.target == device.target() : wanted <= found);
   if (fits)
     return {};
-  return {StatusCode::Unsupported, fmt::format("'{}' was compiled for {}, but device '{}' runs {}: compile for {}", plan.spec,
-                                               plan.target, device.name(), device.target(), device.target())};
+  return {StatusCode::Unsupported,
+          fmt::format("'{}' was compiled for {}, but device '{}' runs {}: compile for {}", plan.spec, plan.target,
+                      device.name(), device.target(), device.target())};
 }
 
 Status Executable::Impl::loadModule(const std::string &ptx) {
@@ -77,13 +79,13 @@ Status Executable::Impl::findFunctions() {
   for (const plan::Launch &launch : plan.launches) {
     std::vector<CUfunction> found;
     if (launch.args.size() > kMaxArguments)
-      return {StatusCode::Unsupported, fmt::format("launch '{}' has {} arguments, at most {} are supported", launch.label,
-                                                   launch.args.size(), kMaxArguments)};
+      return {StatusCode::Unsupported, fmt::format("launch '{}' has {} arguments, at most {} are supported",
+                                                   launch.label, launch.args.size(), kMaxArguments)};
     for (const plan::Variant &variant : launch.variants) {
       CUfunction function = nullptr;
       CUresult result = impl.driver->moduleGetFunction(&function, module, variant.kernel.c_str());
-      if (Status status = impl.check(result, fmt::format("kernel '{}' of launch '{}' is not in the PTX", variant.kernel,
-                                                         launch.label));
+      if (Status status = impl.check(
+              result, fmt::format("kernel '{}' of launch '{}' is not in the PTX", variant.kernel, launch.label));
           !status.ok())
         return status;
       int allowed = 0;
@@ -92,9 +94,10 @@ Status Executable::Impl::findFunctions() {
         result = impl.driver->funcSetAttribute(function, kFunctionMaxDynamicSharedBytes, variant.sharedBytes);
         int limit = 0;
         impl.driver->deviceGetAttribute(&limit, kAttributeMaxSharedPerBlockOptin, impl.device);
-        if (Status status = impl.check(result, fmt::format("kernel '{}' asks for {} bytes of dynamic shared memory a block, "
-                                                           "the limit is {}",
-                                                           variant.kernel, variant.sharedBytes, limit));
+        if (Status status =
+                impl.check(result, fmt::format("kernel '{}' asks for {} bytes of dynamic shared memory a block, "
+                                               "the limit is {}",
+                                               variant.kernel, variant.sharedBytes, limit));
             !status.ok())
           return status;
       }
@@ -118,7 +121,8 @@ static std::vector<Parameter> parameters(const std::vector<plan::TensorInfo> &te
   return list;
 }
 
-Status Executable::load(const Device &device, const std::string &manifest, const std::string &ptx, Executable *executable) {
+Status Executable::load(const Device &device, const std::string &manifest, const std::string &ptx,
+                        Executable *executable) {
   auto impl = std::make_shared<Impl>();
   if (!device.isOpen())
     return {StatusCode::InvalidArgument, "the device is not open"};
@@ -161,8 +165,8 @@ static Status checkAddress(const std::string &what, const plan::Buffer &buffer, 
   if (address == 0)
     return {StatusCode::InvalidArgument, fmt::format("{} has no device memory", what)};
   if (address % static_cast<uint64_t>(buffer.alignment))
-    return {StatusCode::InvalidArgument,
-            fmt::format("{} lies at {:#x}, expected an address that is a multiple of {}", what, address, buffer.alignment)};
+    return {StatusCode::InvalidArgument, fmt::format("{} lies at {:#x}, expected an address that is a multiple of {}",
+                                                     what, address, buffer.alignment)};
   return {};
 }
 
@@ -185,8 +189,9 @@ static Status checkBuffers(const plan::Plan &plan, const Binding::Impl &bound, c
     }
   }
   if (bound.workspaceBytes > 0 && (buffers.workspace == 0 || buffers.workspace % 256))
-    return {StatusCode::InvalidArgument, fmt::format("expects a workspace of {} bytes, aligned to 256, got address {:#x}",
-                                                     bound.workspaceBytes, buffers.workspace)};
+    return {StatusCode::InvalidArgument,
+            fmt::format("expects a workspace of {} bytes, aligned to 256, got address {:#x}", bound.workspaceBytes,
+                        buffers.workspace)};
   return {};
 }
 

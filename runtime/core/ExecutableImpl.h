@@ -58,8 +58,8 @@ struct Binding::Impl {
 };
 
 /// Evaluates every size of a plan.
-Status bindPlan(std::shared_ptr<const Executable::Impl> executable, const std::vector<std::vector<int64_t>> &inputShapes,
-                Binding::Impl *binding);
+Status bindPlan(std::shared_ptr<const Executable::Impl> executable,
+                const std::vector<std::vector<int64_t>> &inputShapes, Binding::Impl *binding);
 
 /// Enqueues one launch; `address(buffer)` says where a buffer lies. Allocates nothing unless it fails.
 template <typename AddressFn>

@@ -55,7 +55,8 @@ public:
   }
 
   Status run(const std::vector<const Tensor *> &inputs, std::vector<Tensor> *outputs) {
-    if (Status status = device.check(driver.streamCreate(&stream, /*CU_STREAM_NON_BLOCKING=*/1), "cannot make a stream");
+    if (Status status =
+            device.check(driver.streamCreate(&stream, /*CU_STREAM_NON_BLOCKING=*/1), "cannot make a stream");
         !status.ok())
       return status;
     if (Status status = allocate(); !status.ok())
@@ -110,8 +111,7 @@ private:
       if (Status status = device.check(driver.streamSynchronize(stream), what); !status.ok())
         return status;
       LaunchRecord record;
-      record.milliseconds =
-          std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+      record.milliseconds = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
       record.label = plan.launches[i].label;
       if (step.function)
         record.kernel = plan.launches[i].variants[step.variant].kernel;
@@ -131,7 +131,8 @@ private:
     CUresult result = driver.memcpyDtoHAsync(bytes->data(), memory.address(), memory.bytes(), stream);
     if (result == kSuccess)
       result = driver.streamSynchronize(stream);
-    return device.check(result, fmt::format("cannot copy buffer '{}' from the device", executable.plan.buffers[buffer].name));
+    return device.check(result,
+                        fmt::format("cannot copy buffer '{}' from the device", executable.plan.buffers[buffer].name));
   }
 
   Status copyBack(std::vector<Tensor> *outputs) {
@@ -181,8 +182,8 @@ Status orderInputs(const std::vector<Parameter> &parameters, const std::vector<T
       return {StatusCode::InvalidArgument, fmt::format("input '{}' is given twice", tensor.name)};
     if (tensor.type != parameters[index].type)
       return {StatusCode::InvalidArgument,
-              fmt::format("input '{}' is of type {}, but the spec expects {}", tensor.name, elementTypeName(tensor.type),
-                          elementTypeName(parameters[index].type))};
+              fmt::format("input '{}' is of type {}, but the spec expects {}", tensor.name,
+                          elementTypeName(tensor.type), elementTypeName(parameters[index].type))};
     int64_t bytes = countElements(tensor.shape);
     if (bytes < 0 || __builtin_mul_overflow(bytes, elementTypeBytes(tensor.type), &bytes) ||
         static_cast<uint64_t>(bytes) != tensor.bytes.size())
@@ -199,7 +200,8 @@ Status orderInputs(const std::vector<Parameter> &parameters, const std::vector<T
 
 } // namespace
 
-Status Executable::run(const std::vector<Tensor> &inputs, std::vector<Tensor> *outputs, const RunOptions &options) const {
+Status Executable::run(const std::vector<Tensor> &inputs, std::vector<Tensor> *outputs,
+                       const RunOptions &options) const {
   std::vector<const Tensor *> ordered;
   if (Status status = orderInputs(impl->inputs, inputs, &ordered); !status.ok())
     return status;

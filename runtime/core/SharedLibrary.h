@@ -35,7 +35,8 @@ public:
     return false;
   }
   void *symbol(const char *name) const { return dlsym(handle, name); }
-  template <typename Function> bool find(const char *name, Function *function) const {
+  template <typename Function>
+  bool find(const char *name, Function *function) const {
     *function = reinterpret_cast<Function>(symbol(name));
     return *function != nullptr;
   }

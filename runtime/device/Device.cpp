@@ -56,7 +56,8 @@ Status openDevice(const DriverTable &driver, int ordinal, const std::string &nam
   if (Status status = impl->check(driver.deviceGet(&impl->device, ordinal), "cannot open the device"); !status.ok())
     return status;
   char text[256] = "";
-  if (Status status = impl->check(driver.deviceGetName(text, sizeof(text), impl->device), "cannot read the device's name");
+  if (Status status =
+          impl->check(driver.deviceGetName(text, sizeof(text), impl->device), "cannot read the device's name");
       !status.ok())
     return status;
   impl->description = text;
@@ -67,9 +68,10 @@ Status openDevice(const DriverTable &driver, int ordinal, const std::string &nam
     impl->target = targetForCapability(major, minor);
     if (impl->target.empty())
       return {StatusCode::Unsupported,
-              fmt::format("device '{}' ({}) has compute capability {}.{}; kernels can be compiled for 8.x, 9.0, 10.0, 10.3, "
-                          "12.0 and 12.1",
-                          name, impl->description, major, minor)};
+              fmt::format(
+                  "device '{}' ({}) has compute capability {}.{}; kernels can be compiled for 8.x, 9.0, 10.0, 10.3, "
+                  "12.0 and 12.1",
+                  name, impl->description, major, minor)};
   }
   if (Status status = impl->check(driver.primaryCtxRetain(&impl->context, impl->device), "cannot make a context");
       !status.ok())
@@ -114,15 +116,16 @@ static Status openEmulated(const std::string &name, const std::string &target, D
 static Status openCuda(const std::string &name, const std::string &number, Device *device) {
   bool digits = !number.empty() && number.size() <= 4 && number.find_first_not_of("0123456789") == std::string::npos;
   if (!digits)
-    return {StatusCode::InvalidArgument, fmt::format("device '{}': expected a number after 'cuda:', found '{}'", name, number)};
+    return {StatusCode::InvalidArgument,
+            fmt::format("device '{}': expected a number after 'cuda:', found '{}'", name, number)};
   std::string whyNot;
   int count = countCudaDevices(&whyNot), ordinal = std::stoi(number);
   if (count == 0)
     return {StatusCode::NotFound,
             fmt::format("device '{}' does not exist: {}; use emulated:{}", name, whyNot, kDefaultEmulated)};
   if (ordinal >= count)
-    return {StatusCode::NotFound, fmt::format("device '{}' does not exist: there are {} GPUs, cuda:0 to cuda:{}", name,
-                                              count, count - 1)};
+    return {StatusCode::NotFound,
+            fmt::format("device '{}' does not exist: there are {} GPUs, cuda:0 to cuda:{}", name, count, count - 1)};
   return openDevice(*cudaDriver(&whyNot), ordinal, name, "", nullptr, device);
 }
 

@@ -62,18 +62,20 @@ Status Compiler::open(Compiler *compiler, const std::string &path) {
     tried += "\n  " + error;
   }
   if (!impl->library)
-    return {StatusCode::NotFound, fmt::format("the compiler plug-in {} cannot be opened; build it, or set FOURFOLD_JIT to its "
-                                              "path; tried:{}",
-                                              kPluginName, tried)};
+    return {StatusCode::NotFound,
+            fmt::format("the compiler plug-in {} cannot be opened; build it, or set FOURFOLD_JIT to its "
+                        "path; tried:{}",
+                        kPluginName, tried)};
   const FourfoldCompilerApi *(*getApi)() = nullptr;
   if (!impl->library.find("fourfoldCompilerApi", &getApi))
     return {StatusCode::Unsupported,
             fmt::format("'{}' is not a Fourfold compiler: it has no symbol fourfoldCompilerApi", impl->path)};
   impl->api = getApi();
   if (!impl->api || impl->api->abi != FOURFOLD_COMPILER_ABI)
-    return {StatusCode::Unsupported,
-            fmt::format("compiler plug-in '{}' has interface version {}, this runtime needs {}: build both from one source",
-                        impl->path, impl->api ? impl->api->abi : 0u, FOURFOLD_COMPILER_ABI)};
+    return {
+        StatusCode::Unsupported,
+        fmt::format("compiler plug-in '{}' has interface version {}, this runtime needs {}: build both from one source",
+                    impl->path, impl->api ? impl->api->abi : 0u, FOURFOLD_COMPILER_ABI)};
   compiler->impl = std::move(impl);
   return {};
 }
@@ -235,7 +237,8 @@ Status Compiler::targets(std::vector<TargetInfo> *list) const {
     size_t first = line.find('\t'), second = line.find('\t', first == std::string::npos ? first : first + 1);
     if (second == std::string::npos)
       return {StatusCode::CompileError, fmt::format("the compiler described a target as '{}'", line)};
-    list->push_back({line.substr(0, first), line.substr(first + 1, second - first - 1) == "yes", line.substr(second + 1)});
+    list->push_back(
+        {line.substr(0, first), line.substr(first + 1, second - first - 1) == "yes", line.substr(second + 1)});
   }
   return {};
 }

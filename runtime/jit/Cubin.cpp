@@ -60,8 +60,8 @@ struct NvJitLink {
       return library.find("nvJitLinkVersion", &version) && library.find("nvJitLinkCreate", &create) &&
              library.find("nvJitLinkDestroy", &destroy) && library.find("nvJitLinkAddData", &addData) &&
              library.find("nvJitLinkComplete", &complete) && library.find("nvJitLinkGetLinkedCubinSize", &cubinSize) &&
-             library.find("nvJitLinkGetLinkedCubin", &cubin) && library.find("nvJitLinkGetErrorLogSize", &errorLogSize) &&
-             library.find("nvJitLinkGetErrorLog", &errorLog);
+             library.find("nvJitLinkGetLinkedCubin", &cubin) &&
+             library.find("nvJitLinkGetErrorLogSize", &errorLogSize) && library.find("nvJitLinkGetErrorLog", &errorLog);
     }
     return false;
   }
@@ -84,7 +84,8 @@ Status assembleInProcess(const NvJitLink &linker, const std::string &ptx, const 
   const char *options[] = {arch.c_str()};
   NvJitLink::Handle handle = nullptr;
   if (int result = linker.create(&handle, 1, options); result != 0)
-    return {StatusCode::Unsupported, fmt::format("nvJitLink ({}) does not know target '{}' (error {})", linker.path, target, result)};
+    return {StatusCode::Unsupported,
+            fmt::format("nvJitLink ({}) does not know target '{}' (error {})", linker.path, target, result)};
   int result = linker.addData(handle, NvJitLink::kInputPtx, ptx.c_str(), ptx.size() + 1, "kernels.ptx");
   if (result == 0)
     result = linker.complete(handle);
@@ -99,8 +100,8 @@ Status assembleInProcess(const NvJitLink &linker, const std::string &ptx, const 
   linker.destroy(&handle);
   if (result == 0)
     return {};
-  return {StatusCode::CompileError, fmt::format("nvJitLink ({}) cannot assemble the PTX for {} (error {}){}{}", linker.path,
-                                                target, result, log.empty() ? "" : ":\n", log)};
+  return {StatusCode::CompileError, fmt::format("nvJitLink ({}) cannot assemble the PTX for {} (error {}){}{}",
+                                                linker.path, target, result, log.empty() ? "" : ":\n", log)};
 }
 
 //===----------------------------------------------------------------------===//
@@ -173,8 +174,8 @@ Status assembleByPtxas(const std::string &ptxas, const std::string &ptx, const s
   std::ofstream(input, std::ios::binary) << ptx;
   int status = runProgram({ptxas, "-arch=" + target, input, "-o", output}, log);
   if (status != 0)
-    return {StatusCode::CompileError, fmt::format("{} cannot assemble the PTX for {} (exit status {}):\n{}", ptxas, target,
-                                                  status, readAll(log))};
+    return {StatusCode::CompileError, fmt::format("{} cannot assemble the PTX for {} (exit status {}):\n{}", ptxas,
+                                                  target, status, readAll(log))};
   std::string bytes = readAll(output);
   if (bytes.empty())
     return {StatusCode::IoError, fmt::format("{} wrote no machine code", ptxas)};

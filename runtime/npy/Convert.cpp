@@ -22,7 +22,8 @@ struct Element {
   __int128 integer = 0;
 };
 
-template <typename T> T load(const uint8_t *bytes) {
+template <typename T>
+T load(const uint8_t *bytes) {
   T value;
   std::memcpy(&value, bytes, sizeof(T));
   return value;
@@ -60,9 +61,10 @@ Element readElement(const Array &array, const uint8_t *bytes) {
   return element;
 }
 
-/// A step toward the exact value, where `rounded` missed it and its last bit is even: rounding to odd. What is rounded again to a
-/// format at least two bits narrower is then rounded as if once (Boldo and Melquiond, 2008).
-template <typename Float> Float towardOdd(Float rounded, int direction, bool lastBitSet) {
+/// A step toward the exact value, where `rounded` missed it and its last bit is even: rounding to odd. What is rounded
+/// again to a format at least two bits narrower is then rounded as if once (Boldo and Melquiond, 2008).
+template <typename Float>
+Float towardOdd(Float rounded, int direction, bool lastBitSet) {
   if (direction == 0 || lastBitSet)
     return rounded;
   return std::nextafter(rounded, direction > 0 ? std::numeric_limits<Float>::infinity()
@@ -72,7 +74,11 @@ template <typename Float> Float towardOdd(Float rounded, int direction, bool las
 double doubleToOdd(__int128 value) {
   double rounded = static_cast<double>(value);
   __int128 back = static_cast<__int128>(rounded);
-  return towardOdd(rounded, value > back ? 1 : value < back ? -1 : 0, load<uint64_t>(reinterpret_cast<uint8_t *>(&rounded)) & 1);
+  return towardOdd(rounded,
+                   value > back   ? 1
+                   : value < back ? -1
+                                  : 0,
+                   load<uint64_t>(reinterpret_cast<uint8_t *>(&rounded)) & 1);
 }
 
 float floatToOdd(double value) {
@@ -111,8 +117,8 @@ bool store(const Element &element, ElementType type, uint8_t *to) {
 Status convert(const Array &array, const std::string &name, ElementType type, Tensor *tensor) {
   bool wantsInteger = type == ElementType::I64 || type == ElementType::I32 || type == ElementType::I8;
   if (wantsInteger && (array.kind == Kind::Float || array.kind == Kind::BFloat16))
-    return {StatusCode::InvalidArgument, fmt::format("input '{}' must hold integers ({}), but the file's dtype is '{}'", name,
-                                                     elementTypeName(type), array.dtype)};
+    return {StatusCode::InvalidArgument, fmt::format("input '{}' must hold integers ({}), but the file's dtype is '{}'",
+                                                     name, elementTypeName(type), array.dtype)};
   tensor->name = name;
   tensor->type = type;
   tensor->shape = array.shape;

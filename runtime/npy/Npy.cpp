@@ -15,7 +15,8 @@ namespace npy {
 
 namespace {
 
-/// The header: a Python dictionary with the keys descr, fortran_order and shape, in any order. Reads no more Python than that.
+/// The header: a Python dictionary with the keys descr, fortran_order and shape, in any order. Reads no more Python
+/// than that.
 class HeaderParser {
 public:
   HeaderParser(const std::string &text, Array *array, bool *fortranOrder)
@@ -107,7 +108,8 @@ private:
       skipSpace();
       size_t start = position;
       for (; position < text.size() && text[position] >= '0' && text[position] <= '9'; ++position)
-        if (__builtin_mul_overflow(extent, 10, &extent) || __builtin_add_overflow(extent, text[position] - '0', &extent))
+        if (__builtin_mul_overflow(extent, 10, &extent) ||
+            __builtin_add_overflow(extent, text[position] - '0', &extent))
           return "shape: an extent exceeds 64 bits";
       if (position == start)
         return "shape: expected a number";
@@ -159,7 +161,8 @@ bool parseDtype(Array *array, bool *swap) {
 }
 
 /// Copies column-major data to row-major.
-void transposeFortran(const uint8_t *from, const std::vector<int64_t> &shape, size_t elementBytes, std::vector<uint8_t> *to) {
+void transposeFortran(const uint8_t *from, const std::vector<int64_t> &shape, size_t elementBytes,
+                      std::vector<uint8_t> *to) {
   size_t rank = shape.size();
   std::vector<size_t> index(rank, 0), stride(rank, 1);
   for (size_t d = 1; d < rank; ++d)
@@ -205,23 +208,25 @@ Status parse(const std::string &content, const std::string &name, Array *array) 
   if (std::string problem = HeaderParser(content.substr(start, length), array, &fortranOrder).run(); !problem.empty())
     return bad(name, "bad .npy header: " + problem);
   if (!parseDtype(array, &swap))
-    return bad(name, fmt::format("dtype '{}' is not a number; expected f2, f4, f8, i1 to i8, u1 to u8, b1 or V2 (bfloat16)",
-                                 array->dtype));
+    return bad(name,
+               fmt::format("dtype '{}' is not a number; expected f2, f4, f8, i1 to i8, u1 to u8, b1 or V2 (bfloat16)",
+                           array->dtype));
   int64_t count = countElements(array->shape), size;
   if (count < 0 || __builtin_mul_overflow(count, array->elementBytes, &size))
     return bad(name, fmt::format("shape {} has more bytes than fit 64 bits", shapeText(array->shape)));
   size_t available = content.size() - start - length;
   if (static_cast<uint64_t>(size) != available)
     return bad(name, fmt::format("{}: shape {} of '{}' needs {} bytes, the file has {}",
-                                 available < static_cast<uint64_t>(size) ? "truncated" : "too long", shapeText(array->shape),
-                                 array->dtype, size, available));
+                                 available < static_cast<uint64_t>(size) ? "truncated" : "too long",
+                                 shapeText(array->shape), array->dtype, size, available));
   const uint8_t *data = bytes + start + length;
   size_t elementBytes = static_cast<size_t>(array->elementBytes);
   array->bytes.assign(data, data + size);
   if (fortranOrder && array->shape.size() > 1)
     transposeFortran(data, array->shape, elementBytes, &array->bytes);
   for (size_t i = 0; swap && i < array->bytes.size(); i += elementBytes)
-    std::reverse(array->bytes.begin() + static_cast<ptrdiff_t>(i), array->bytes.begin() + static_cast<ptrdiff_t>(i + elementBytes));
+    std::reverse(array->bytes.begin() + static_cast<ptrdiff_t>(i),
+                 array->bytes.begin() + static_cast<ptrdiff_t>(i + elementBytes));
   return {};
 }
 

@@ -32,8 +32,8 @@ Status parse(const std::string &content, const std::string &name, Array *array);
 /// Reads a file.
 Status read(const std::string &path, Array *array);
 
-/// Converts to an element type. Floats are rounded once, to nearest even (Numerics.h); integers that do not fit, and floats where the
-/// spec expects integers, are errors.
+/// Converts to an element type. Floats are rounded once, to nearest even (Numerics.h); integers that do not fit, and
+/// floats where the spec expects integers, are errors.
 Status convert(const Array &array, const std::string &name, ElementType type, Tensor *tensor);
 
 /// The bytes of a version 1.0 file. bf16, which NumPy has not, is widened to '<f4', exactly.

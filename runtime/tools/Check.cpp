@@ -71,7 +71,8 @@ void checkTensor(const std::vector<uint8_t> &device, const EvaluatedValue &refer
   const Tensor &tensor = reference.tensor;
   int64_t size = elementTypeBytes(tensor.type);
   if (device.size() != tensor.bytes.size()) {
-    result->detail = fmt::format("the device's buffer has {} bytes, the evaluator's value {}", device.size(), tensor.bytes.size());
+    result->detail =
+        fmt::format("the device's buffer has {} bytes, the evaluator's value {}", device.size(), tensor.bytes.size());
     return;
   }
   result->elements = static_cast<int64_t>(tensor.bytes.size()) / size;
@@ -146,8 +147,8 @@ private:
       return;
     }
     if (have != want)
-      mismatch(&result, fmt::format("[{}, {}]{}", row, column, padding ? " (padding)" : ""), fmt::format("{:#04x}", have),
-               fmt::format("{:#04x}", want));
+      mismatch(&result, fmt::format("[{}, {}]{}", row, column, padding ? " (padding)" : ""),
+               fmt::format("{:#04x}", have), fmt::format("{:#04x}", want));
   }
 
   const std::vector<uint8_t> &device;
@@ -228,7 +229,8 @@ std::vector<CheckedPart> check(const plan::Plan &plan, const std::vector<std::ve
 
 bool allPassed(const std::vector<CheckedPart> &parts) {
   // A check of nothing proves nothing.
-  return !parts.empty() && std::all_of(parts.begin(), parts.end(), [](const CheckedPart &part) { return part.passed(); });
+  return !parts.empty() &&
+         std::all_of(parts.begin(), parts.end(), [](const CheckedPart &part) { return part.passed(); });
 }
 
 static std::string boundText(const CheckedPart &part) {
@@ -240,8 +242,8 @@ std::string checkTable(const std::vector<CheckedPart> &parts) {
   size_t width = 5;
   for (const CheckedPart &part : parts)
     width = std::max(width, part.value.size());
-  std::string text =
-      fmt::format("{:<{}}  {:<6}  {:>10}  {:>10}  {:>10}  {}\n", "value", width, "part", "elements", "mismatches", "max error", "bound");
+  std::string text = fmt::format("{:<{}}  {:<6}  {:>10}  {:>10}  {:>10}  {}\n", "value", width, "part", "elements",
+                                 "mismatches", "max error", "bound");
   for (const CheckedPart &part : parts) {
     text += fmt::format("{:<{}}  {:<6}  {:>10}  {:>10}  {:>10.3g}  {}\n", part.value, width, part.part, part.elements,
                         part.mismatches, part.maxError, boundText(part));
@@ -259,10 +261,10 @@ std::string checkTable(const std::vector<CheckedPart> &parts) {
 nlohmann::ordered_json checkJson(const std::vector<CheckedPart> &parts) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const CheckedPart &part : parts) {
-    nlohmann::ordered_json entry = {{"value", part.value},           {"part", part.part},
-                                    {"elements", part.elements},     {"mismatches", part.mismatches},
-                                    {"unbounded", part.unbounded},   {"maxError", part.maxError},
-                                    {"bitEqual", part.bound < 0},    {"passed", part.passed()}};
+    nlohmann::ordered_json entry = {{"value", part.value},         {"part", part.part},
+                                    {"elements", part.elements},   {"mismatches", part.mismatches},
+                                    {"unbounded", part.unbounded}, {"maxError", part.maxError},
+                                    {"bitEqual", part.bound < 0},  {"passed", part.passed()}};
     if (part.bound >= 0)
       entry["bound"] = part.bound;
     if (!part.detail.empty())

@@ -29,8 +29,8 @@ struct CheckedPart {
   bool passed() const { return mismatches == 0 && detail.empty(); }
 };
 
-/// Compares every buffer that holds a value of the spec. `buffers` are the bytes of the plan's, by index; `inputs` are what was
-/// passed in, which must not have changed.
+/// Compares every buffer that holds a value of the spec. `buffers` are the bytes of the plan's, by index; `inputs` are
+/// what was passed in, which must not have changed.
 std::vector<CheckedPart> check(const plan::Plan &plan, const std::vector<std::vector<uint8_t>> &buffers,
                                const std::vector<Tensor> &inputs, const std::vector<EvaluatedValue> &values);
 

@@ -56,7 +56,8 @@ Status produce(const CompileOptions &options, std::string *bytes) {
 int compile(const CompileOptions &options) {
   bool toStdout = options.output == "-";
   if (std::find(std::begin(kStages), std::end(kStages), options.stage) == std::end(kStages))
-    return fail(fmt::format("unknown stage '{}' for --emit: expected one of {}", options.stage, fmt::join(kStages, ", ")));
+    return fail(
+        fmt::format("unknown stage '{}' for --emit: expected one of {}", options.stage, fmt::join(kStages, ", ")));
   if (options.stage == "cubin" && toStdout && isatty(STDOUT_FILENO))
     return fail("machine code is not for a terminal: write it to a file with -o FILE, or pipe it");
   if (!toStdout)
@@ -80,16 +81,19 @@ void addCompileCommand(CLI::App &app, int *result) {
   auto options = std::make_shared<CompileOptions>();
   CLI::App *command = app.add_subcommand("compile", "Compile a spec to a plan, to PTX or to machine code");
   command->add_option("spec", options->spec, "Spec: MLIR text or bytecode; - reads the standard input")->required();
-  command->add_option("--target", options->target, "GPU to compile for; 'fourfold doctor' lists them")->capture_default_str();
-  command->add_option("--emit", options->stage, "Stage: plan, kernels, llvm, ptx, manifest or cubin")->capture_default_str();
+  command->add_option("--target", options->target, "GPU to compile for; 'fourfold doctor' lists them")
+      ->capture_default_str();
+  command->add_option("--emit", options->stage, "Stage: plan, kernels, llvm, ptx, manifest or cubin")
+      ->capture_default_str();
   command->add_option("-o,--output", options->output, "File to write; - is the standard output")->capture_default_str();
   command->add_option("--function", options->function, "Function to compile, where the spec has several");
-  command->footer("Examples:\n"
-                  "  fourfold compile kernels_spec/averis/linear_forward.mlir --emit plan\n"
-                  "  fourfold compile spec.mlir --emit ptx | ptxas -arch=sm_120a -v - -o kernels.cubin\n"
-                  "  fourfold compile spec.mlir --emit cubin -o kernels.cubin\n\n"
-                  "Exit status: 0 success; 1 the spec was rejected or a file cannot be read or written; 2 wrong usage.\n"
-                  "A file is written whole or not at all.");
+  command->footer(
+      "Examples:\n"
+      "  fourfold compile kernels_spec/averis/linear_forward.mlir --emit plan\n"
+      "  fourfold compile spec.mlir --emit ptx | ptxas -arch=sm_120a -v - -o kernels.cubin\n"
+      "  fourfold compile spec.mlir --emit cubin -o kernels.cubin\n\n"
+      "Exit status: 0 success; 1 the spec was rejected or a file cannot be read or written; 2 wrong usage.\n"
+      "A file is written whole or not at all.");
   command->callback([options, result] { *result = compile(*options); });
 }
 

@@ -34,11 +34,13 @@ static int doctor() {
 
   CudaTools tools = findCudaTools();
   line("nvJitLink", !tools.nvJitLink.empty(),
-       tools.nvJitLink.empty() ? "assembles machine code in process (--emit cubin): install CUDA's libnvjitlink, or set CUDA_HOME"
-                               : fmt::format("{} ({})", tools.nvJitLinkVersion, tools.nvJitLink));
+       tools.nvJitLink.empty()
+           ? "assembles machine code in process (--emit cubin): install CUDA's libnvjitlink, or set CUDA_HOME"
+           : fmt::format("{} ({})", tools.nvJitLinkVersion, tools.nvJitLink));
   line("ptxas", !tools.ptxas.empty(),
-       tools.ptxas.empty() ? "assembles machine code where nvJitLink is missing: install CUDA's nvcc package, or set CUDA_HOME"
-                           : fmt::format("{} ({})", tools.ptxasVersion, tools.ptxas));
+       tools.ptxas.empty()
+           ? "assembles machine code where nvJitLink is missing: install CUDA's nvcc package, or set CUDA_HOME"
+           : fmt::format("{} ({})", tools.ptxasVersion, tools.ptxas));
   std::string whyNot;
   const device::DriverTable *driver = device::cudaDriver(&whyNot);
   int version = 0;

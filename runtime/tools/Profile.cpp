@@ -28,7 +28,8 @@ static Json countersJson(const emulator::Counters &counters) {
   Json instructions = Json::object(), mmas = Json::object();
   for (size_t i = 0; i < counters.warpInstructions.size(); ++i)
     if (counters.warpInstructions[i])
-      instructions[std::string(emulator::className(static_cast<emulator::InstrClass>(i)))] = counters.warpInstructions[i];
+      instructions[std::string(emulator::className(static_cast<emulator::InstrClass>(i)))] =
+          counters.warpInstructions[i];
   for (const auto &[kind, count] : counters.mmas)
     mmas[kind] = count;
   return {{"warpInstructions", counters.totalWarpInstructions()},
@@ -87,9 +88,10 @@ static uint64_t sumOf(const Json &object, const char *key = nullptr) {
 }
 
 static std::string counterColumns(const Json &counters) {
-  return fmt::format("{:>12} {:>9} {:>12} {:>12} {:>11} {:>9}", counters["warpInstructions"].get<uint64_t>(), sumOf(counters["mmas"]),
-                     counters["globalBytesRead"].get<uint64_t>(), counters["globalBytesWritten"].get<uint64_t>(),
-                     sumOf(counters["shared"], "wavefronts"), sumOf(counters["shared"], "conflicts"));
+  return fmt::format("{:>12} {:>9} {:>12} {:>12} {:>11} {:>9}", counters["warpInstructions"].get<uint64_t>(),
+                     sumOf(counters["mmas"]), counters["globalBytesRead"].get<uint64_t>(),
+                     counters["globalBytesWritten"].get<uint64_t>(), sumOf(counters["shared"], "wavefronts"),
+                     sumOf(counters["shared"], "conflicts"));
 }
 
 std::string profileTable(const Json &profile) {
@@ -99,14 +101,15 @@ std::string profileTable(const Json &profile) {
   bool counted = profile.contains("total");
   std::string text = fmt::format("{:<{}}  {:>10}  {:>9}", "launch", width, "blocks", "ms");
   if (counted)
-    text += fmt::format(" {:>12} {:>9} {:>12} {:>12} {:>11} {:>9}", "warp instr.", "MMAs", "bytes read", "written", "wavefronts",
-                        "conflicts");
+    text += fmt::format(" {:>12} {:>9} {:>12} {:>12} {:>11} {:>9}", "warp instr.", "MMAs", "bytes read", "written",
+                        "wavefronts", "conflicts");
   text += "\n";
   double milliseconds = 0;
   for (const Json &launch : profile["launches"]) {
     uint64_t blocks = 0;
     if (launch.contains("grid"))
-      blocks = launch["grid"][0].get<uint64_t>() * launch["grid"][1].get<uint64_t>() * launch["grid"][2].get<uint64_t>();
+      blocks =
+          launch["grid"][0].get<uint64_t>() * launch["grid"][1].get<uint64_t>() * launch["grid"][2].get<uint64_t>();
     milliseconds += launch["milliseconds"].get<double>();
     text += fmt::format("{:<{}}  {:>10}  {:>9.3f}", launch["label"].get<std::string>(), width, blocks,
                         launch["milliseconds"].get<double>());

@@ -48,7 +48,8 @@ public:
 private:
   bool evaluatorOnly() const { return options.device == "evaluate"; }
 
-  static Status parseFiles(const std::vector<std::string> &arguments, const std::string &flag, std::vector<NamedFile> *files) {
+  static Status parseFiles(const std::vector<std::string> &arguments, const std::string &flag,
+                           std::vector<NamedFile> *files) {
     for (const std::string &argument : arguments) {
       size_t equals = argument.find('=');
       if (equals == 0 || equals == std::string::npos || equals + 1 == argument.size())
@@ -58,7 +59,8 @@ private:
         if (other.name == file.name)
           return invalid(fmt::format("{} '{}' is given twice: '{}' and '{}'", flag, file.name, other.path, file.path));
         if (flag == "--output" && other.path == file.path)
-          return invalid(fmt::format("outputs '{}' and '{}' would both be written to '{}'", other.name, file.name, file.path));
+          return invalid(
+              fmt::format("outputs '{}' and '{}' would both be written to '{}'", other.name, file.name, file.path));
       }
       files->push_back(file);
     }
@@ -102,8 +104,8 @@ private:
         return {};
     if (device.isEmulated())
       return {};
-    warn(fmt::format("note: the compiler has no kernels for {} ({}) yet; running on emulated:sm_120a", device.description(),
-                     device.target()));
+    warn(fmt::format("note: the compiler has no kernels for {} ({}) yet; running on emulated:sm_120a",
+                     device.description(), device.target()));
     return Device::open("emulated:sm_120a", &device);
   }
 
@@ -129,17 +131,20 @@ private:
 
   Status checkNames() const {
     for (const NamedFile &file : inputFiles)
-      if (std::none_of(plan.inputs.begin(), plan.inputs.end(), [&](const auto &input) { return input.name == file.name; }))
-        return invalid(fmt::format("unknown input '{}': function '{}' in {} has {}", file.name, plan.spec, spec.fileName,
-                                   namesOf(plan.inputs)));
+      if (std::none_of(plan.inputs.begin(), plan.inputs.end(),
+                       [&](const auto &input) { return input.name == file.name; }))
+        return invalid(fmt::format("unknown input '{}': function '{}' in {} has {}", file.name, plan.spec,
+                                   spec.fileName, namesOf(plan.inputs)));
     for (const plan::TensorInfo &input : plan.inputs)
-      if (std::none_of(inputFiles.begin(), inputFiles.end(), [&](const NamedFile &file) { return file.name == input.name; }))
+      if (std::none_of(inputFiles.begin(), inputFiles.end(),
+                       [&](const NamedFile &file) { return file.name == input.name; }))
         return invalid(fmt::format("input '{}' of function '{}' in {} is missing: pass --input {}=FILE.npy", input.name,
                                    plan.spec, spec.fileName, input.name));
     for (const NamedFile &file : outputFiles) {
-      if (std::none_of(plan.outputs.begin(), plan.outputs.end(), [&](const auto &output) { return output.name == file.name; }))
-        return invalid(fmt::format("unknown output '{}': function '{}' in {} returns {}", file.name, plan.spec, spec.fileName,
-                                   namesOf(plan.outputs)));
+      if (std::none_of(plan.outputs.begin(), plan.outputs.end(),
+                       [&](const auto &output) { return output.name == file.name; }))
+        return invalid(fmt::format("unknown output '{}': function '{}' in {} returns {}", file.name, plan.spec,
+                                   spec.fileName, namesOf(plan.outputs)));
       if (Status status = checkWritable(file.path); !status.ok())
         return status;
     }
@@ -162,22 +167,24 @@ private:
       const std::vector<int64_t> &shape = inputs[i].shape;
       const std::string &path = pathOf(input.name);
       if (shape.size() != input.shape.size())
-        return invalid(fmt::format("{}: input '{}' has {} dimensions ({}), but the spec expects {} ({})", path, input.name,
-                                   shape.size(), shapeText(shape), input.shape.size(), declaredShape(input)));
+        return invalid(fmt::format("{}: input '{}' has {} dimensions ({}), but the spec expects {} ({})", path,
+                                   input.name, shape.size(), shapeText(shape), input.shape.size(),
+                                   declaredShape(input)));
       for (size_t d = 0; d < shape.size(); ++d) {
         const plan::Expr &extent = input.shape[d];
         if (shape[d] == 0)
-          return invalid(fmt::format("{}: input '{}' has 0 in dimension {} ({}): an empty tensor cannot be computed on", path,
-                                     input.name, d, shapeText(shape)));
+          return invalid(fmt::format("{}: input '{}' has 0 in dimension {} ({}): an empty tensor cannot be computed on",
+                                     path, input.name, d, shapeText(shape)));
         if (extent.isConstant() && extent.value() != shape[d])
-          return invalid(fmt::format("{}: input '{}' has {} in dimension {}, but the spec says {}", path, input.name, shape[d], d,
-                                     extent.value()));
+          return invalid(fmt::format("{}: input '{}' has {} in dimension {}, but the spec says {}", path, input.name,
+                                     shape[d], d, extent.value()));
         if (extent.isConstant())
           continue;
         int64_t &dim = dims[static_cast<size_t>(extent.value())];
         if (dim >= 0 && dim != shape[d])
-          return invalid(fmt::format("{}: input '{}' has {} in dimension {}, but dimension d{} is {} ({})", path, input.name,
-                                     shape[d], d, extent.value(), dim, plan.dims[static_cast<size_t>(extent.value())].origin));
+          return invalid(fmt::format("{}: input '{}' has {} in dimension {}, but dimension d{} is {} ({})", path,
+                                     input.name, shape[d], d, extent.value(), dim,
+                                     plan.dims[static_cast<size_t>(extent.value())].origin));
         dim = shape[d];
       }
     }
@@ -185,7 +192,8 @@ private:
   }
 
   const std::string &pathOf(const std::string &name) const {
-    return std::find_if(inputFiles.begin(), inputFiles.end(), [&](const NamedFile &file) { return file.name == name; })->path;
+    return std::find_if(inputFiles.begin(), inputFiles.end(), [&](const NamedFile &file) { return file.name == name; })
+        ->path;
   }
 
   Status readInputs() {
@@ -259,12 +267,12 @@ private:
 
   void report() const {
     if (options.json) {
-      nlohmann::ordered_json json = {{"spec", spec.fileName},
-                                     {"function", plan.spec},
-                                     {"device", evaluatorOnly() ? "evaluate" : device.name()}};
+      nlohmann::ordered_json json = {
+          {"spec", spec.fileName}, {"function", plan.spec}, {"device", evaluatorOnly() ? "evaluate" : device.name()}};
       json["outputs"] = nlohmann::ordered_json::array();
       for (const Tensor &output : outputs)
-        json["outputs"].push_back({{"name", output.name}, {"type", elementTypeName(output.type)}, {"shape", output.shape}});
+        json["outputs"].push_back(
+            {{"name", output.name}, {"type", elementTypeName(output.type)}, {"shape", output.shape}});
       if (options.check)
         json["check"] = checkJson(checked);
       if (options.profile)
@@ -301,28 +309,33 @@ void addRunCommand(CLI::App &app, int *result) {
   CLI::App *command = app.add_subcommand("run", "Run a spec on a device, and check it against the evaluator");
   command->add_option("spec", options->spec, "Spec: MLIR text or bytecode; - reads the standard input")->required();
   command
-      ->add_option("--device", options->device,
-                   "cuda:N, emulated:TARGET, evaluate (the reference evaluator alone), or auto: a GPU the compiler has kernels "
-                   "for, else emulated:sm_120a")
+      ->add_option(
+          "--device", options->device,
+          "cuda:N, emulated:TARGET, evaluate (the reference evaluator alone), or auto: a GPU the compiler has kernels "
+          "for, else emulated:sm_120a")
       ->capture_default_str();
-  command->add_option("--input", options->inputs, "NAME=FILE.npy, once for each input; rounded to the spec's type, nearest even")
+  command
+      ->add_option("--input", options->inputs,
+                   "NAME=FILE.npy, once for each input; rounded to the spec's type, nearest even")
       ->allow_extra_args(false);
   command
-      ->add_option("--output", options->outputs,
-                   "NAME=FILE.npy for each result to keep; f32 and bf16 are written as '<f4' (widening is exact), f16 as '<f2'")
+      ->add_option(
+          "--output", options->outputs,
+          "NAME=FILE.npy for each result to keep; f32 and bf16 are written as '<f4' (widening is exact), f16 as '<f2'")
       ->allow_extra_args(false);
   command->add_option("--function", options->function, "Function to run, where the spec has several");
   command->add_flag("--check", options->check, "Compare every value on the device with the reference evaluator");
   command->add_flag("--profile", options->profile, "Print launches, times and, on the emulated device, counters");
   command->add_flag("--json", options->json, "Print results of --check and --profile as JSON");
-  command->footer("Examples:\n"
-                  "  fourfold run spec.mlir --input x=x.npy --input w=w.npy --output y=y.npy\n"
-                  "  fourfold run spec.mlir --device emulated:sm_120a --input x=x.npy --input w=w.npy --check --profile\n"
-                  "  fourfold run spec.mlir --device evaluate --input x=x.npy --input w=w.npy --output y=reference.npy\n\n"
-                  "Inputs may be f2, f4, f8, i1 to i8, u1 to u8, b1, or V2 (bfloat16 of ml_dtypes), in either byte order.\n"
-                  "--check: codes, scales and everything that no matmul precedes must be equal bit for bit; results of a matmul\n"
-                  "must lie within the evaluator's bound. Outputs are written only if it passes.\n\n"
-                  "Exit status: 0 success; 1 bad input, a failed run or a failed check; 2 wrong usage.");
+  command->footer(
+      "Examples:\n"
+      "  fourfold run spec.mlir --input x=x.npy --input w=w.npy --output y=y.npy\n"
+      "  fourfold run spec.mlir --device emulated:sm_120a --input x=x.npy --input w=w.npy --check --profile\n"
+      "  fourfold run spec.mlir --device evaluate --input x=x.npy --input w=w.npy --output y=reference.npy\n\n"
+      "Inputs may be f2, f4, f8, i1 to i8, u1 to u8, b1, or V2 (bfloat16 of ml_dtypes), in either byte order.\n"
+      "--check: codes, scales and everything that no matmul precedes must be equal bit for bit; results of a matmul\n"
+      "must lie within the evaluator's bound. Outputs are written only if it passes.\n\n"
+      "Exit status: 0 success; 1 bad input, a failed run or a failed check; 2 wrong usage.");
   command->callback([options, result] { *result = RunCommand(*options).run(); });
 }
 

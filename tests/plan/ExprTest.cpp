@@ -34,10 +34,9 @@ static std::string evaluateError(const std::string &text, const std::vector<int6
 }
 
 TEST(Expr, PrintsWithTheFewestParenthesesAndReadsItBack) {
-  for (const char *text :
-       {"0", "-5", "d0", "d63", "d0 + d1 - 3", "d0 - (d1 - 3)", "(d0 + 1) * 512", "d0 * (d1 * 2)", "d0 * d1 * 2",
-        "ceildiv(d0, 128) * 512", "floordiv(d0 + 1, 2)", "mod(d1, 16)", "min(d0, max(d1, 4))", "and(lt(d0, 3), le(4, d1))",
-        "or(eq(d0, 7), 1)", "d0 * (d1 + -3)"})
+  for (const char *text : {"0", "-5", "d0", "d63", "d0 + d1 - 3", "d0 - (d1 - 3)", "(d0 + 1) * 512", "d0 * (d1 * 2)",
+                           "d0 * d1 * 2", "ceildiv(d0, 128) * 512", "floordiv(d0 + 1, 2)", "mod(d1, 16)",
+                           "min(d0, max(d1, 4))", "and(lt(d0, 3), le(4, d1))", "or(eq(d0, 7), 1)", "d0 * (d1 + -3)"})
     EXPECT_EQ(parsed(text).str(), text);
 }
 
@@ -94,8 +93,8 @@ TEST(Expr, FoldsConstantsAndNeutralElements) {
 TEST(Expr, BadTextIsRefusedWithItsPosition) {
   EXPECT_EQ(parseError("d0 +"), "in expression 'd0 +' at position 4: expected a number, a dimension or a function");
   EXPECT_EQ(parseError("d0 d1"), "in expression 'd0 d1' at position 3: expected the end");
-  for (const char *text : {"", "(d0", "d64", "d", "x", "min(d0)", "min(d0, 1, 2)", "ceildiv d0, 2", "99999999999999999999",
-                           "d0 ** 2", "1 / 2", "d0)", "-d0"})
+  for (const char *text : {"", "(d0", "d64", "d", "x", "min(d0)", "min(d0, 1, 2)", "ceildiv d0, 2",
+                           "99999999999999999999", "d0 ** 2", "1 / 2", "d0)", "-d0"})
     EXPECT_NE(parseError(text), "") << text;
 }
 

@@ -89,7 +89,8 @@ TEST(Plan, RoundTripsToTheSameBytes) {
 
 TEST(Plan, PrintsBuffersAndLaunches) {
   std::string text = makePlan().str();
-  for (const char *part : {"plan f for sm_120a", "d1  x dimension 1", "memset q.amax (4 bytes)", "quantize_fast", "null"})
+  for (const char *part :
+       {"plan f for sm_120a", "d1  x dimension 1", "memset q.amax (4 bytes)", "quantize_fast", "null"})
     EXPECT_NE(text.find(part), std::string::npos) << part;
 }
 

@@ -9,8 +9,8 @@
 namespace fourfold {
 namespace tests {
 
-/// x is d0 x d1, w is d1 x d0 so that both dimensions are used twice; two variants, chosen by d0; the kernel also adds a workspace
-/// that a memset clears.
+/// x is d0 x d1, w is d1 x d0 so that both dimensions are used twice; two variants, chosen by d0; the kernel also adds
+/// a workspace that a memset clears.
 inline plan::Plan addPlan(const std::string &target = "sm_120a") {
   using namespace plan;
   Expr d0 = Expr::dim(0), d1 = Expr::dim(1);
@@ -29,8 +29,9 @@ inline plan::Plan addPlan(const std::string &target = "sm_120a") {
   buffer("w", Buffer::Kind::Input, {d1, d0});
   buffer("y", Buffer::Kind::Output, {d0, d1});
   buffer("scratch", Buffer::Kind::Workspace, {});
-  plan.inputs = {{"x", ElementType::F32, {d0, d1}, 0}, {"w", ElementType::F32, {d1, d0}, 1}};
-  plan.outputs = {{"y", ElementType::F32, {d0, d1}, 2}};
+  plan.inputs = {{"x", fourfold::plan::ElementType::F32, {d0, d1}, 0},
+                 {"w", fourfold::plan::ElementType::F32, {d1, d0}, 1}};
+  plan.outputs = {{"y", fourfold::plan::ElementType::F32, {d0, d1}, 2}};
   Launch clear;
   clear.kind = Launch::Kind::Memset;
   clear.label = "clear scratch";

@@ -1,8 +1,8 @@
 // --check must see every single wrong nibble, byte and bit, padding included.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-#include "dialect/Numerics.h"
 #include "runtime/tools/Check.h"
+#include "dialect/Numerics.h"
 
 #include <gtest/gtest.h>
 
@@ -34,7 +34,8 @@ struct Quantized {
     }
     int64_t pitch = numerics::codesPitch(kK);
     buffers = {std::vector<uint8_t>(static_cast<size_t>(kRows * pitch), 0),
-               std::vector<uint8_t>(static_cast<size_t>(numerics::scaleBytes(kRows, kK, 16)), 0), {0, 0, 0x80, 0x3f}};
+               std::vector<uint8_t>(static_cast<size_t>(numerics::scaleBytes(kRows, kK, 16)), 0),
+               {0, 0, 0x80, 0x3f}};
     EvaluatedValue codes{"codes", {"q", ElementType::I8, {kRows, kK}, {}}, {}};
     EvaluatedValue scales{"scales", {"q", ElementType::I8, {kRows, kBlocks}, {}}, {}};
     for (int64_t row = 0; row < kRows; ++row) {
@@ -85,7 +86,7 @@ TEST(Check, EqualValuesPass) {
 TEST(Check, EveryFlippedBitOfCodesScalesAndAmaxFails) {
   Quantized value;
   for (std::vector<uint8_t> &buffer : value.buffers)
-    for (size_t i = 0; i < buffer.size(); i += buffer.size() > 4 ? 37 : 1)
+    for (size_t i = 0; i<buffer.size(); i += buffer.size()> 4 ? 37 : 1)
       for (int bit : {0, 3, 4, 7}) {
         uint8_t saved = buffer[i];
         buffer[i] = static_cast<uint8_t>(saved ^ (1 << bit));

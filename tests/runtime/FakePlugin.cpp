@@ -1,5 +1,5 @@
-// A compiler plug-in that knows one spec, the text "add", written by hand. It stands in for the real one where the tool is tested.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// A compiler plug-in that knows one spec, the text "add", written by hand. It stands in for the real one where the tool
+// is tested. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "AddSpec.h"
 #include "plan/CompilerPlugin.h"
@@ -28,7 +28,8 @@ static int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink,
 }
 
 /// y = x + w; a spec that begins with "add wrong" gives sums that are off by one, for tests of mismatches.
-static int32_t evaluate(const FourfoldEvaluateRequest *request, FourfoldTensorSink tensors, FourfoldSink sink, void *user) {
+static int32_t evaluate(const FourfoldEvaluateRequest *request, FourfoldTensorSink tensors, FourfoldSink sink,
+                        void *user) {
   const FourfoldHostTensor *x = nullptr, *w = nullptr;
   for (size_t i = 0; i < request->numInputs; ++i)
     (std::strcmp(request->inputs[i].name, "x") == 0 ? x : w) = &request->inputs[i];

@@ -1,8 +1,8 @@
 // .npy files: formats, byte orders, rounding, and everything that can be wrong with one.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-#include "dialect/Numerics.h"
 #include "runtime/npy/Npy.h"
+#include "dialect/Numerics.h"
 
 #include <gtest/gtest.h>
 
@@ -23,7 +23,8 @@ static std::string header(const std::string &descr, const std::string &shape, bo
   return "{'descr': '" + descr + "', 'fortran_order': " + (fortran ? "True" : "False") + ", 'shape': " + shape + ", }";
 }
 
-template <typename T> std::string bytesOf(std::vector<T> values) {
+template <typename T>
+std::string bytesOf(std::vector<T> values) {
   return std::string(reinterpret_cast<const char *>(values.data()), values.size() * sizeof(T));
 }
 
@@ -32,7 +33,8 @@ static std::string parseError(const std::string &content) {
   return npy::parse(content, "f.npy", &array).message();
 }
 
-template <typename T> std::vector<T> convertTo(const std::string &content, ElementType type) {
+template <typename T>
+std::vector<T> convertTo(const std::string &content, ElementType type) {
   npy::Array array;
   Tensor tensor;
   Status status = npy::parse(content, "f.npy", &array);
@@ -71,9 +73,11 @@ TEST(Npy, ReadsAllVersionsAndFortranOrder) {
   for (int version : {1, 2, 3})
     EXPECT_EQ(convertTo<float>(file(header("<f4", "(2, 3)", true), data, version), ElementType::F32),
               (std::vector<float>{0, 1, 2, 3, 4, 5}));
-  EXPECT_EQ(convertTo<float>(file(header("<f4", "(2, 3)"), data), ElementType::F32), (std::vector<float>{0, 3, 1, 4, 2, 5}));
+  EXPECT_EQ(convertTo<float>(file(header("<f4", "(2, 3)"), data), ElementType::F32),
+            (std::vector<float>{0, 3, 1, 4, 2, 5}));
   // Column-major 2x2x2: element (i, j, k) lies at i + 2j + 4k.
-  EXPECT_EQ(convertTo<float>(file(header("|u1", "(2, 2, 2)", true), bytesOf<uint8_t>({0, 1, 2, 3, 4, 5, 6, 7})), ElementType::F32),
+  EXPECT_EQ(convertTo<float>(file(header("|u1", "(2, 2, 2)", true), bytesOf<uint8_t>({0, 1, 2, 3, 4, 5, 6, 7})),
+                             ElementType::F32),
             (std::vector<float>{0, 4, 2, 6, 1, 5, 3, 7}));
   EXPECT_EQ(convertTo<float>(file(header("<f4", "()"), bytesOf<float>({9})), ElementType::F32), std::vector<float>{9});
 }
@@ -81,19 +85,23 @@ TEST(Npy, ReadsAllVersionsAndFortranOrder) {
 TEST(Npy, RoundsOnceToNearestEven) {
   // 1 + 2^-8 is halfway between two bf16 values; the double just above it must go up, though as an f32 it is that tie.
   double tie = 1.0 + 0x1p-8, above = tie + 0x1p-40, below = tie - 0x1p-40, odd = 1.0 + 3 * 0x1p-8;
-  EXPECT_EQ(convertTo<uint16_t>(file(header("<f8", "(4,)"), bytesOf<double>({tie, above, below, odd})), ElementType::BF16),
-            (std::vector<uint16_t>{0x3f80, 0x3f81, 0x3f80, 0x3f82}));
+  EXPECT_EQ(
+      convertTo<uint16_t>(file(header("<f8", "(4,)"), bytesOf<double>({tie, above, below, odd})), ElementType::BF16),
+      (std::vector<uint16_t>{0x3f80, 0x3f81, 0x3f80, 0x3f82}));
   double half = 1.0 + 0x1p-11;
-  EXPECT_EQ(convertTo<uint16_t>(file(header("<f8", "(3,)"), bytesOf<double>({half, half + 0x1p-40, -half - 0x1p-40})), ElementType::F16),
+  EXPECT_EQ(convertTo<uint16_t>(file(header("<f8", "(3,)"), bytesOf<double>({half, half + 0x1p-40, -half - 0x1p-40})),
+                                ElementType::F16),
             (std::vector<uint16_t>{0x3c00, 0x3c01, 0xbc01}));
   // 2^24 + 1 is a tie of f32; 2^60 + 2^36 one too, and 2^60 + 2^36 + 1 is above it though no double can tell.
   int64_t big = (int64_t{1} << 60) + (int64_t{1} << 36);
-  EXPECT_EQ(convertTo<float>(file(header("<i8", "(3,)"), bytesOf<int64_t>({(1 << 24) + 1, big, big + 1})), ElementType::F32),
-            (std::vector<float>{0x1p24f, 0x1p60f, 0x1p60f + 0x1p37f}));
+  EXPECT_EQ(
+      convertTo<float>(file(header("<i8", "(3,)"), bytesOf<int64_t>({(1 << 24) + 1, big, big + 1})), ElementType::F32),
+      (std::vector<float>{0x1p24f, 0x1p60f, 0x1p60f + 0x1p37f}));
   float inf = std::numeric_limits<float>::infinity();
   EXPECT_EQ(convertTo<float>(file(header("<f8", "(2,)"), bytesOf<double>({1e300, -inf})), ElementType::F32),
             (std::vector<float>{inf, -inf}));
-  EXPECT_EQ(convertTo<uint16_t>(file(header("<f4", "(1,)"), bytesOf<float>({std::nanf("")})), ElementType::BF16)[0], 0x7fff);
+  EXPECT_EQ(convertTo<uint16_t>(file(header("<f4", "(1,)"), bytesOf<float>({std::nanf("")})), ElementType::BF16)[0],
+            0x7fff);
 }
 
 TEST(Npy, IntegersMustFitAndMustBeIntegers) {
@@ -135,21 +143,24 @@ TEST(Npy, BadFilesAreNamed) {
   EXPECT_EQ(parseError(good), "");
   EXPECT_EQ(parseError(""), "f.npy: is not an .npy file");
   EXPECT_EQ(parseError("PK\3\4 and more"), "f.npy: is a zip archive, perhaps .npz; expected an .npy file");
-  EXPECT_EQ(parseError(good.substr(0, good.size() - 1)), "f.npy: truncated: shape 2x3 of '<f4' needs 24 bytes, the file has 23");
+  EXPECT_EQ(parseError(good.substr(0, good.size() - 1)),
+            "f.npy: truncated: shape 2x3 of '<f4' needs 24 bytes, the file has 23");
   EXPECT_EQ(parseError(good + "x"), "f.npy: too long: shape 2x3 of '<f4' needs 24 bytes, the file has 25");
   EXPECT_NE(parseError(good.substr(0, 40)).find("truncated: the header has"), std::string::npos);
   EXPECT_NE(parseError(file(header("<f4", "(2, 3)"), data, 4)).find("version 4.0"), std::string::npos);
   for (const char *descr : {"<c8", "|O", "|S5", "<U3", "<M8[ns]", "<f3", "<f16", "f4", "<i3", "|V3", ""})
     EXPECT_NE(parseError(file(header(descr, "(2, 3)"), data)).find("is not a number"), std::string::npos) << descr;
-  EXPECT_NE(parseError(file("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (6,), }", data)).find("structured"),
-            std::string::npos);
+  EXPECT_NE(
+      parseError(file("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (6,), }", data)).find("structured"),
+      std::string::npos);
   for (const char *shape : {"(2, -3)", "(2, 3", "2, 3", "(2 3)", "(99999999999999999999,)", "(2, x)"})
     EXPECT_NE(parseError(file(header("<f4", shape), data)).find("shape"), std::string::npos) << shape;
   EXPECT_NE(parseError(file(header("<f4", "(4294967296, 4294967296)"), data)).find("64 bits"), std::string::npos);
   EXPECT_NE(parseError(file(header("<f4", "(4611686018427387904,)"), data)).find("64 bits"), std::string::npos);
   EXPECT_NE(parseError(file("{'descr': '<f4', 'shape': (6,)}", data)).find("fortran_order"), std::string::npos);
   EXPECT_NE(parseError(file("nonsense", data)).find("bad .npy header"), std::string::npos);
-  EXPECT_NE(parseError(file("{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (6,)}", data)).find("repeated"),
+  EXPECT_NE(parseError(file("{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (6,)}", data))
+                .find("repeated"),
             std::string::npos);
 }
 

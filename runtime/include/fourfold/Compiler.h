@@ -32,8 +32,8 @@ struct CompiledSpec {
 
 /// One value of the reference evaluator.
 struct EvaluatedValue {
-  /// "tensor", "codes" (rows x K, one code a byte), "scales" (rows x K-blocks, one byte each) or "amax" (one f32). Codes and scales
-  /// have type I8.
+  /// "tensor", "codes" (rows x K, one code a byte), "scales" (rows x K-blocks, one byte each) or "amax" (one f32).
+  /// Codes and scales have type I8.
   std::string part;
   Tensor tensor;
   /// Empty: a device must agree bit for bit. Otherwise how far each element may be off.
@@ -53,8 +53,8 @@ class FOURFOLD_API Compiler {
 public:
   Compiler() = default;
 
-  /// Opens the plug-in: `path` if given, else FOURFOLD_JIT, else libfourfold_jit.so in the folder ../lib of the executable, in the
-  /// folder of this library, or where the system's loader looks.
+  /// Opens the plug-in: `path` if given, else FOURFOLD_JIT, else libfourfold_jit.so in the folder ../lib of the
+  /// executable, in the folder of this library, or where the system's loader looks.
   static Status open(Compiler *compiler, const std::string &path = "");
 
   /// Compiles a spec for a target such as "sm_120a".

@@ -18,8 +18,8 @@ struct Parameter {
   std::vector<std::string> shape;
 };
 
-/// A plan for given input shapes: every size, grid and kernel chosen. Made by `Executable::bind`, used by `launch` as often as
-/// wanted. Cheap to copy.
+/// A plan for given input shapes: every size, grid and kernel chosen. Made by `Executable::bind`, used by `launch` as
+/// often as wanted. Cheap to copy.
 class FOURFOLD_API Binding {
 public:
   struct Impl;

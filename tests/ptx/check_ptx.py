@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+# Assembles every kernel with ptxas and reads its report: no spills, no local memory, the instructions that should be there.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""check_ptx.py SOURCE_DIR TOOL: exits with 77 (skipped) where there is no ptxas."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+REQUIRED = {
+    # What a kernel of that name must contain.
+    "matmul_nvfp4": [r"mma\.sync\.aligned\.m16n8k64\.row\.col\.kind::mxf4nvf4\.block_scale\.scale_vec::4X\.f32\.e2m1\.e2m1\.f32\.ue4m3",
+                     r"ldmatrix\.sync\.aligned\.m8n8\.x4\.shared\.b16", r"cp\.async\.cg\.shared\.global .*, 16, ",
+                     r"cp\.async\.wait_group\s+2", r"ld\.shared\.v4\.b32"],
+    "matmul_mxfp4": [r"scale_vec::2X\.f32\.e2m1\.e2m1\.f32\.ue8m0", r"ldmatrix\.sync\.aligned\.m8n8\.x4"],
+    "quantize": [r"ld\.global(\.nc)?\.v4\.b32", r"st\.global\.v[24]\.b32"],
+    "column_partials": [r"ld\.global(\.nc)?\.v4\.b32"],
+}
+
+
+def find_ptxas():
+    home = os.environ.get("CUDA_HOME", "/usr/local/cuda")
+    candidate = pathlib.Path(home) / "bin" / "ptxas"
+    return str(candidate) if candidate.exists() else shutil.which("ptxas")
+
+
+def kernels_of(ptx):
+    """Name and text of each entry."""
+    parts = re.split(r"^\.visible \.entry (\w+)", ptx, flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+def check(name, ptx, target, ptxas):
+    problems = []
+    report = subprocess.run([ptxas, f"-arch={target}", "-v", "-", "-o", os.devnull], input=ptx, text=True, capture_output=True)
+    if report.returncode:
+        return [f"{name}: ptxas: {report.stderr.strip()}"]
+    kernels = kernels_of(ptx)
+    found = re.findall(r"Compiling entry function '(\w+)'.*?(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads",
+                       report.stderr, flags=re.S)
+    if {entry[0] for entry in found} != set(kernels) or not kernels:
+        problems.append(f"{name}: ptxas reports {len(found)} kernels, the text has {len(kernels)}")
+    for kernel, *sizes in found:
+        if any(int(size) for size in sizes):
+            problems.append(f"{name}: {kernel} has stack {sizes[0]}, spill stores {sizes[1]}, spill loads {sizes[2]} bytes")
+    for kernel, text in kernels.items():
+        if re.search(r"\.local|\bld\.local|\bst\.local", text):
+            problems.append(f"{name}: {kernel} uses local memory")
+        if re.search(r"\b(add|mul|sub)\.f32\b", text):
+            problems.append(f"{name}: {kernel} has arithmetic that ptxas may contract")
+        for prefix, patterns in REQUIRED.items():
+            # 16x16 blocks gather half words of scales; every other pattern holds for all kernels of the kind.
+            for pattern in patterns if kernel.startswith(prefix) else []:
+                if not re.search(pattern, text):
+                    problems.append(f"{name}: {kernel} has no {pattern}")
+    return problems
+
+
+def main():
+    source, tool = pathlib.Path(sys.argv[1]), sys.argv[2]
+    ptxas = find_ptxas()
+    if not ptxas:
+        print("skipped: no ptxas; set CUDA_HOME to a CUDA toolkit")
+        return 77
+    problems, count = [], 0
+    for path in sorted((source / "generated").rglob("*.ptx")):
+        problems += check(str(path.relative_to(source)), path.read_text(), path.relative_to(source / "generated").parts[0], ptxas)
+        count += 1
+    for spec in sorted((source / "tests" / "ptx").glob("*.mlir")):
+        compiled = subprocess.run([tool, "compile", str(spec), "--target", "sm_120a", "--emit", "ptx"], text=True, capture_output=True)
+        if compiled.returncode:
+            problems.append(f"{spec.name}: {compiled.stderr}")
+        else:
+            problems += check(spec.name, compiled.stdout, "sm_120a", ptxas)
+        count += 1
+    print("\n".join(problems) or f"{count} files: no spills, no local memory")
+    return 1 if problems or not count else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
