@@ -107,8 +107,8 @@ int main(int argc, char **argv) {
   if (Status status = readMatrix(argv[3], ElementType::F32, &y); !status.ok())
     return fail(status.message());
   if (x.columns != w.columns || y.rows != x.rows || y.columns != w.rows)
-    return fail("x is " + shapeText({x.rows, x.columns}) + " and w " + shapeText({w.rows, w.columns}) + ": expected y of " +
-                shapeText({x.rows, w.rows}) + ", found " + shapeText({y.rows, y.columns}));
+    return fail("x is " + shapeText({x.rows, x.columns}) + " and w " + shapeText({w.rows, w.columns}) +
+                ": expected y of " + shapeText({x.rows, w.rows}) + ", found " + shapeText({y.rows, y.columns}));
   std::printf("{\"tokens\": %lld, \"in\": %lld, \"out\": %lld, \"relativeError\": %.6e, \"meanShare\": %.6e}\n",
               static_cast<long long>(x.rows), static_cast<long long>(x.columns), static_cast<long long>(w.rows),
               relativeError(x, w, y), meanShare(x));
