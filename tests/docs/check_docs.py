@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+# Runs the commands of README.md and docs/, compares their output, and checks links and the table of environment variables.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""check_docs.py SOURCE_DIR BUILD_DIR
+
+`<!-- test -->` before a block of sh: it must succeed. `<!-- test: output -->`: what it prints must also be the block of text that follows. There, a
+line `...` stands for any lines, blanks are alike, and times (1.25 s) are not compared.
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+BLOCK = re.compile(r"<!-- test(?P<output>: output)? -->\n```sh\n(?P<command>.*?)```\n(?:\n```text\n(?P<expected>.*?)```\n)?", re.S)
+MARK = re.compile(r"<!-- test\b")
+LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(#[^)]*)?\)")
+
+
+def normalized(text):
+    """Lines with single blanks, without times."""
+    return [re.sub(r"\b\d+\.\d+ (s|ms)\b", r"TIME \1", " ".join(line.split())) for line in text.rstrip("\n").split("\n")]
+
+
+def difference(expected, found):
+    """Why `found` is not what the text promises; "" if it is."""
+    position, gap = 0, False
+    for line in expected:
+        if line == "...":
+            gap = True
+            continue
+        try:
+            place = found.index(line, position)
+        except ValueError:
+            return f"prints no line '{line}'"
+        if place != position and not gap:
+            return f"prints '{found[position]}' where the text has '{line}'"
+        position, gap = place + 1, False
+    if position != len(found) and not gap:
+        return f"prints more: '{found[position]}'"
+    return ""
+
+
+def self_test():
+    """The comparison itself can fail: each pair differs from its twin in one line."""
+    lines = ["a", "b", "c"]
+    assert not difference(["a", "b", "c"], lines) and not difference(["a", "...", "c"], lines)
+    assert not difference(["a", "..."], lines) and not difference(["...", "c"], lines)
+    for wrong in (["a", "c"], ["a", "b"], ["a", "...", "d"], ["b", "..."], ["...", "b"]):
+        assert difference(wrong, lines), wrong
+    assert normalized("x  1.25 s\n") == normalized("x 3.50 s") != normalized("x 3 s")
+
+
+def run_commands(path, text, source, build, folder):
+    problems = []
+    blocks = list(BLOCK.finditer(text))
+    if len(blocks) != len(MARK.findall(text)):
+        problems.append(f"{path}: {len(MARK.findall(text))} commands are marked, {len(blocks)} are understood")
+    for block in blocks:
+        command = block["command"].strip()
+        # `make` would build first, which has been done.
+        executed = command.replace("make demo", f"'{source}/tools/demo' --build '{build}'")
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", executed], cwd=folder, capture_output=True, text=True, timeout=600)
+        if done.returncode:
+            problems.append(f"{path}: '{command}' ends with {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
+        elif block["output"]:
+            why = difference(normalized(block["expected"] or ""), normalized(done.stdout))
+            if why:
+                problems.append(f"{path}: '{command}' {why}")
+    return problems, len(blocks)
+
+
+def check_links(path, text):
+    return [f"{path}: link to {target}, which does not exist" for target, _ in LINK.findall(text)
+            if "://" not in target and not (path.parent / target).exists()]
+
+
+def check_environment(readme, source):
+    """The variables that the sources read are those of the table, no more and no fewer."""
+    read = set()
+    for folder in ("runtime", "compiler", "plan", "dialect", "examples", "bench"):
+        for file in (source / folder).rglob("*"):
+            if file.suffix in (".cpp", ".h"):
+                read |= set(re.findall(r'(?:getenv|\bread)\("([A-Z][A-Z_]+)"\)', file.read_text()))
+    read -= {"PATH", "HOME", "XDG_CACHE_HOME"}  # the system's own
+    table = set(re.findall(r"^\| `([A-Z][A-Z_]+)` \|", readme, flags=re.M))
+    return [f"README.md: {name} is {'read but not in the table' if name in read else 'in the table but not read'}"
+            for name in sorted(read ^ table)]
+
+
+def main():
+    self_test()
+    source, build = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
+    problems, commands = [], 0
+    pages = [source / "README.md", *sorted((source / "docs").glob("*.md"))]
+    with tempfile.TemporaryDirectory() as folder:
+        # Commands see the tree as a reader does; files that they write stay here.
+        for name in ("kernels_spec", "generated", "tests", "tools"):
+            os.symlink(source / name, os.path.join(folder, name))
+        os.symlink(build, os.path.join(folder, "build"))
+        for page in pages:
+            text = page.read_text()
+            found, count = run_commands(page, text, source, build, folder)
+            problems += found + check_links(page, text)
+            commands += count
+    problems += check_environment((source / "README.md").read_text(), source)
+    print("\n".join(problems) or f"{len(pages)} pages, {commands} commands as described")
+    return 1 if problems or not commands else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
