@@ -9,10 +9,12 @@ using namespace mlir;
 using namespace mlir::fp4;
 
 /// A region that yields its input as it is, where that needs no conversion.
-template <typename OpTy> static OpFoldResult foldIdentity(OpTy op) {
+template <typename OpTy>
+static OpFoldResult foldIdentity(OpTy op) {
   Block &block = op.getBody().front();
   bool isIdentity = block.getTerminator()->getOperand(0) == block.getArgument(0);
-  return isIdentity && op.getInput().getType() == op.getResult().getType() ? OpFoldResult(op.getInput()) : OpFoldResult();
+  return isIdentity && op.getInput().getType() == op.getResult().getType() ? OpFoldResult(op.getInput())
+                                                                           : OpFoldResult();
 }
 
 OpFoldResult PrologueOp::fold(FoldAdaptor) { return foldIdentity(*this); }
@@ -21,7 +23,8 @@ OpFoldResult EpilogueOp::fold(FoldAdaptor) { return foldIdentity(*this); }
 namespace {
 
 /// Drops operands whose block argument has no use: a kernel would load them for nothing.
-template <typename OpTy> struct DropUnusedOperands : OpRewritePattern<OpTy> {
+template <typename OpTy>
+struct DropUnusedOperands : OpRewritePattern<OpTy> {
   using OpRewritePattern<OpTy>::OpRewritePattern;
 
   LogicalResult matchAndRewrite(OpTy op, PatternRewriter &rewriter) const override {

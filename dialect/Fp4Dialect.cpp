@@ -42,7 +42,8 @@ void Fp4Dialect::initialize() {
 // fp4.name
 //===----------------------------------------------------------------------===//
 
-/// True for what a command line can carry as NAME in NAME=FILE: a letter or underscore, then letters, digits, `_`, `.`, `-`.
+/// True for what a command line can carry as NAME in NAME=FILE: a letter or underscore, then letters, digits, `_`, `.`,
+/// `-`.
 static bool isName(llvm::StringRef name) {
   return !name.empty() && (llvm::isAlpha(name.front()) || name.front() == '_') &&
          llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '_' || c == '.' || c == '-'; });
@@ -56,14 +57,16 @@ static LogicalResult verifyName(Operation *op, unsigned index, NamedAttribute at
                            << "'; the dialect has only '" << kNameAttr << "'";
   auto name = dyn_cast<StringAttr>(attribute.getValue());
   if (!name || !isName(name.getValue()))
-    return op->emitError() << what << " " << index << " expects '" << kNameAttr
-                           << "' to be a string of letters, digits, '_', '.' and '-' that starts with a letter or '_', but got "
-                           << attribute.getValue();
+    return op->emitError()
+           << what << " " << index << " expects '" << kNameAttr
+           << "' to be a string of letters, digits, '_', '.' and '-' that starts with a letter or '_', but got "
+           << attribute.getValue();
   auto function = dyn_cast<FunctionOpInterface>(op);
   for (unsigned other = 0; function && other < index; ++other) {
     Attribute theirs = isArgument ? function.getArgAttr(other, kNameAttr) : function.getResultAttr(other, kNameAttr);
     if (theirs == name)
-      return op->emitError() << what << "s " << other << " and " << index << " are both named '" << name.getValue() << "'";
+      return op->emitError() << what << "s " << other << " and " << index << " are both named '" << name.getValue()
+                             << "'";
   }
   return success();
 }

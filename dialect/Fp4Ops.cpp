@@ -18,9 +18,8 @@ static bool agree(int64_t lhs, int64_t rhs) {
 }
 
 static bool agree(llvm::ArrayRef<int64_t> lhs, llvm::ArrayRef<int64_t> rhs) {
-  return lhs.size() == rhs.size() && llvm::all_of(llvm::zip(lhs, rhs), [](auto pair) {
-           return agree(std::get<0>(pair), std::get<1>(pair));
-         });
+  return lhs.size() == rhs.size() &&
+         llvm::all_of(llvm::zip(lhs, rhs), [](auto pair) { return agree(std::get<0>(pair), std::get<1>(pair)); });
 }
 
 static std::string text(int64_t extent) { return ShapedType::isDynamic(extent) ? "?" : std::to_string(extent); }
@@ -39,7 +38,8 @@ static llvm::ArrayRef<int64_t> shapeOf(Value value) {
 }
 
 /// The number of blocks in each dimension.
-static llvm::SmallVector<int64_t> scaleShape(llvm::ArrayRef<int64_t> shape, int64_t across, int64_t along, int64_t axis) {
+static llvm::SmallVector<int64_t> scaleShape(llvm::ArrayRef<int64_t> shape, int64_t across, int64_t along,
+                                             int64_t axis) {
   llvm::SmallVector<int64_t> result;
   for (auto [dim, extent] : llvm::enumerate(shape)) {
     int64_t block = static_cast<int64_t>(dim) == axis ? along : across;
@@ -111,7 +111,8 @@ static ParseResult parseElementOp(OpAsmParser &parser, OperationState &result) {
   return success();
 }
 
-template <typename OpTy> static void printElementOp(OpTy op, OpAsmPrinter &printer) {
+template <typename OpTy>
+static void printElementOp(OpTy op, OpAsmPrinter &printer) {
   printer << " " << op.getInput();
   auto printOperands = [&](llvm::StringRef keyword, OperandRange values) {
     if (values.empty())
@@ -133,7 +134,8 @@ template <typename OpTy> static void printElementOp(OpTy op, OpAsmPrinter &print
 }
 
 /// Rules c1 and c2 of both ops.
-template <typename OpTy> static LogicalResult verifyElementOp(OpTy op) {
+template <typename OpTy>
+static LogicalResult verifyElementOp(OpTy op) {
   if (failed(checkSameShape(op, op.getInput(), op.getResult(), "a result"))) // prologue_c1, epilogue_c1
     return failure();
   llvm::ArrayRef<int64_t> shape = shapeOf(op.getInput());
@@ -153,7 +155,8 @@ template <typename OpTy> static LogicalResult verifyElementOp(OpTy op) {
 }
 
 /// Rules c3 to c5 of both ops.
-template <typename OpTy> static LogicalResult verifyElementRegion(OpTy op) {
+template <typename OpTy>
+static LogicalResult verifyElementRegion(OpTy op) {
   Block &block = op.getBody().front();
   llvm::SmallVector<Type> expected = {Float32Type::get(op.getContext())};
   for (Value operand : op->getOperands().drop_front())
@@ -172,8 +175,8 @@ template <typename OpTy> static LogicalResult verifyElementRegion(OpTy op) {
     if ((dialect != "arith" && dialect != "math") || !isMemoryEffectFree(&inner) || inner.getNumRegions() != 0 ||
         !llvm::all_of(inner.getOperandTypes(), isScalar) || !llvm::all_of(inner.getResultTypes(), isScalar)) {
       InFlightDiagnostic error = op.emitOpError()
-                                 << "expects only arith and math ops on scalars in its region, but got '" << inner.getName()
-                                 << "'";
+                                 << "expects only arith and math ops on scalars in its region, but got '"
+                                 << inner.getName() << "'";
       error.attachNote(inner.getLoc()) << "it stands here";
       return error;
     }
@@ -215,7 +218,8 @@ LogicalResult HadamardOp::verify() {
     return failure();
   int64_t extent = shapeOf(getInput())[getAxis()];
   if (!ShapedType::isDynamic(extent) && extent % 16 != 0) // hadamard_c3
-    return emitOpError() << "expects an extent along axis " << getAxis() << " that is a multiple of 16, but got " << extent;
+    return emitOpError() << "expects an extent along axis " << getAxis() << " that is a multiple of 16, but got "
+                         << extent;
   if (getSigns().size() != 16) // hadamard_c4
     return emitOpError() << "expects 16 signs, but got " << getSigns().size();
   for (int32_t sign : getSigns())
@@ -279,8 +283,8 @@ LogicalResult BlockScaleOp::verify() {
                          << stringifyFormat(getFormat()) << ", but got " << across << "x" << along;
   Type element = getScales().getType().getElementType();
   if (!hasScaleType(element, getFormat())) // block_scale_c3
-    return emitOpError() << "expects scales of " << scaleTypeName(getFormat()) << " for " << stringifyFormat(getFormat())
-                         << ", but got " << element;
+    return emitOpError() << "expects scales of " << scaleTypeName(getFormat()) << " for "
+                         << stringifyFormat(getFormat()) << ", but got " << element;
   llvm::ArrayRef<int64_t> shape = shapeOf(getInput());
   llvm::SmallVector<int64_t> expected = scaleShape(shape, across, along, getAxis());
   if (!agree(shapeOf(getScales()), expected)) // block_scale_c4
@@ -309,13 +313,15 @@ LogicalResult QuantizeOp::verify() {
                          << stringifyFormat(type.getFormat()) << ", but got " << element;
   bool isNVFP4 = type.getFormat() == Format::nvfp4;
   if (isNVFP4 != static_cast<bool>(getAmax())) // quantize_c4
-    return emitOpError() << "expects " << (isNVFP4 ? "an amax" : "no amax") << " for " << stringifyFormat(type.getFormat())
-                         << ", but got " << (isNVFP4 ? "none" : "one");
+    return emitOpError() << "expects " << (isNVFP4 ? "an amax" : "no amax") << " for "
+                         << stringifyFormat(type.getFormat()) << ", but got " << (isNVFP4 ? "none" : "one");
   bool stochastic = getRounding() == Rounding::stochastic;
   if (stochastic != static_cast<bool>(getSeed()) || stochastic != static_cast<bool>(getOffset())) // quantize_c5
     return emitOpError() << "expects " << (stochastic ? "seed and offset" : "neither seed nor offset") << " with "
                          << stringifyRounding(getRounding()) << " rounding, but got "
-                         << (getSeed() ? getOffset() ? "both" : "a seed alone" : getOffset() ? "an offset alone" : "neither");
+                         << (getSeed()     ? getOffset() ? "both" : "a seed alone"
+                             : getOffset() ? "an offset alone"
+                                           : "neither");
   return success();
 }
 
@@ -339,8 +345,8 @@ LogicalResult MatmulOp::verify() {
                          << "): the scaled axes must have equal extents";
   llvm::SmallVector<int64_t> expected = {lhs.getShape()[1 - axisL], rhs.getShape()[1 - axisR]};
   if (!agree(shapeOf(getResult()), expected)) // matmul_c3
-    return emitOpError() << "expects a result of shape " << text(expected) << ", the extents that are not contracted, but got "
-                         << text(shapeOf(getResult()));
+    return emitOpError() << "expects a result of shape " << text(expected)
+                         << ", the extents that are not contracted, but got " << text(shapeOf(getResult()));
   return success();
 }
 

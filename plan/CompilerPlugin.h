@@ -24,7 +24,8 @@ typedef struct FourfoldCompileRequest {
   const char *fileName; /* for diagnostics */
   const char *function; /* NULL: the only function of the module */
   const char *target;   /* "sm_120a", ... */
-  const char *emit;     /* "ptx" (manifest and PTX), "plan", "kernels" or "llvm" */
+  const char *emit;     /* "ptx" (manifest and PTX), "plan", "kernels", "llvm", or "signature": a manifest
+                           without launches, for specs that are only evaluated */
 } FourfoldCompileRequest;
 
 /* A host tensor: row-major, contiguous. */
@@ -57,7 +58,7 @@ typedef struct FourfoldEvaluateRequest {
 typedef struct FourfoldCompilerApi {
   uint32_t abi;        /* FOURFOLD_COMPILER_ABI */
   const char *version; /* of the compiler and of LLVM, part of cache keys */
-  /* Sends "manifest" and "ptx"; or "plan", "kernels", "llvm" as asked. Warnings are sent as "warning". */
+  /* Sends "manifest" and "ptx"; or "plan", "kernels", "llvm", "signature" as asked. Warnings are sent as "warning". */
   int32_t (*compile)(const FourfoldCompileRequest *request, FourfoldSink sink, void *user);
   /* Checks names, types and shapes of the inputs, then sends each function result under its name and, with `intermediates`, the
      values inside. */

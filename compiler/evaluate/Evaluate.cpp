@@ -29,7 +29,8 @@ private:
   LogicalResult visit(Operation *op);
   LogicalResult visitOp(Operation *op);
   LogicalResult checkResult(OpResult result);
-  template <typename OpTy> LogicalResult visitElementOp(OpTy op);
+  template <typename OpTy>
+  LogicalResult visitElementOp(OpTy op);
 
   /// Null for an absent operand.
   const HostTensor *tensor(Value value) const { return value ? &values.find(value)->second->tensor : nullptr; }
@@ -87,8 +88,8 @@ LogicalResult Evaluator::bindInput(BlockArgument argument, const FourfoldHostTen
                                   << ", but got '" << given << "'";
   llvm::ArrayRef<int64_t> shape(input.shape, static_cast<size_t>(std::max(input.rank, 0)));
   if (!fits(shape, type.getShape()) || llvm::any_of(shape, [](int64_t extent) { return extent < 0; }))
-    return function.emitOpError() << "input '" << name << "' expects shape " << shapeText(type.getShape()) << ", but got "
-                                  << shapeText(shape);
+    return function.emitOpError() << "input '" << name << "' expects shape " << shapeText(type.getShape())
+                                  << ", but got " << shapeText(shape);
   bool isEmpty = llvm::is_contained(shape, 0);
   if (!input.data && !isEmpty)
     return function.emitOpError() << "input '" << name << "' has no data";
@@ -120,7 +121,8 @@ LogicalResult Evaluator::bindInputs() {
   return success();
 }
 
-template <typename OpTy> LogicalResult Evaluator::visitElementOp(OpTy op) {
+template <typename OpTy>
+LogicalResult Evaluator::visitElementOp(OpTy op) {
   ElementOperands operands;
   operands.input = tensor(op.getInput());
   auto collect = [&](ValueRange from, llvm::SmallVector<const HostTensor *> &to) {
@@ -152,9 +154,9 @@ LogicalResult Evaluator::visitOp(Operation *op) {
         return op.getAmax() ? set(op.getAmax(), FailureOr<HostTensor>(std::move(result->amax))) : success();
       })
       .Case([&](fp4::QuantizeOp op) {
-        return set(op.getResult(), evaluateQuantize(op, {tensor(op.getInput()), tensor(op.getScales()),
-                                                         tensor(op.getAmax()), tensor(op.getSeed()),
-                                                         tensor(op.getOffset())}));
+        return set(op.getResult(),
+                   evaluateQuantize(op, {tensor(op.getInput()), tensor(op.getScales()), tensor(op.getAmax()),
+                                         tensor(op.getSeed()), tensor(op.getOffset())}));
       })
       .Case([&](fp4::DequantizeOp op) {
         return set(op.getResult(), FailureOr<HostTensor>(evaluateDequantize(op, quantized(op.getInput()))));
@@ -188,8 +190,8 @@ LogicalResult Evaluator::checkResult(OpResult result) {
   }
   if (fits(shape, expected))
     return success();
-  return result.getOwner()->emitOpError() << "result '" << valueName(result) << "' expects shape " << shapeText(expected)
-                                          << ", but these inputs give " << shapeText(shape);
+  return result.getOwner()->emitOpError() << "result '" << valueName(result) << "' expects shape "
+                                          << shapeText(expected) << ", but these inputs give " << shapeText(shape);
 }
 
 LogicalResult Evaluator::visit(Operation *op) {

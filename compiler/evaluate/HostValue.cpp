@@ -51,9 +51,7 @@ std::optional<Element> elementOf(Type type) {
   return std::nullopt;
 }
 
-bool isFloat(Element element) {
-  return element == Element::F32 || element == Element::BF16 || element == Element::F16;
-}
+bool isFloat(Element element) { return element == Element::F32 || element == Element::BF16 || element == Element::F16; }
 
 HostTensor::HostTensor(Element element, std::vector<int64_t> extents) : element(element), shape(std::move(extents)) {
   if (isFloat(element))
@@ -77,7 +75,8 @@ float roundTo(Element element, float value) {
   }
 }
 
-template <typename T> static T readElement(const void *data, size_t index) {
+template <typename T>
+static T readElement(const void *data, size_t index) {
   T value;
   std::memcpy(&value, static_cast<const char *>(data) + index * sizeof(T), sizeof(T));
   return value;
@@ -113,7 +112,8 @@ HostTensor readTensor(const FourfoldHostTensor &source, Element element) {
   return result;
 }
 
-template <typename T, typename Source, typename Fn> static std::vector<char> pack(const std::vector<Source> &source, Fn convert) {
+template <typename T, typename Source, typename Fn>
+static std::vector<char> pack(const std::vector<Source> &source, Fn convert) {
   std::vector<char> bytes(source.size() * sizeof(T));
   for (size_t i = 0; i < source.size(); ++i) {
     T value = convert(source[i]);

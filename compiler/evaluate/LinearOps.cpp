@@ -10,8 +10,8 @@ using namespace mlir;
 namespace fourfold {
 namespace compiler {
 
-/// The bound of a sum of `count` fp32 terms whose magnitudes add to `magnitude` and whose bounds add to `bound`: those bounds, and
-/// that every rounding may go the other way.
+/// The bound of a sum of `count` fp32 terms whose magnitudes add to `magnitude` and whose bounds add to `bound`: those
+/// bounds, and that every rounding may go the other way.
 static float sumBound(int64_t count, double magnitude, double bound) {
   if (bound == 0.0)
     return 0.0f;
@@ -22,7 +22,9 @@ static LogicalResult checkMask(Operation *op, const HostTensor &input, const Hos
   return mask ? checkExtent(op, "a mask", mask->shape[0], "an input with rows", input.shape[0]) : success();
 }
 
-static bool isKept(const HostTensor *mask, int64_t row) { return !mask || mask->integers[static_cast<size_t>(row)] != 0; }
+static bool isKept(const HostTensor *mask, int64_t row) {
+  return !mask || mask->integers[static_cast<size_t>(row)] != 0;
+}
 
 /// The sum of each column over the rows that are kept, and its bound where the input has one.
 static HostTensor columnSums(const HostTensor &input, const HostTensor *mask) {
@@ -66,8 +68,8 @@ FailureOr<CenterResult> evaluateCenter(fp4::CenterOp op, const HostTensor &input
     mean = kept == 0 ? 0.0f : mean / static_cast<float>(kept);
   for (size_t j = 0; bounded && j < result.mean.bound.size(); ++j)
     if (kept != 0 && result.mean.bound[j] != 0.0f)
-      result.mean.bound[j] = result.mean.bound[j] / static_cast<float>(kept) * 1.0001f +
-                             std::fabs(result.mean.floats[j]) * 0x1p-23f;
+      result.mean.bound[j] =
+          result.mean.bound[j] / static_cast<float>(kept) * 1.0001f + std::fabs(result.mean.floats[j]) * 0x1p-23f;
   if (bounded)
     result.residual.bound.resize(result.residual.floats.size());
   for (int64_t i = 0; i < rows; ++i) {
@@ -77,18 +79,19 @@ FailureOr<CenterResult> evaluateCenter(fp4::CenterOp op, const HostTensor &input
       float mean = result.mean.floats[static_cast<size_t>(j)];
       result.residual.at(i, j) = input.at(i, j) - mean;
       if (bounded)
-        result.residual.bound[static_cast<size_t>(i * columns + j)] =
-            sumBound(1, std::fabs(input.at(i, j)) + std::fabs(mean),
-                     input.boundAt(i * columns + j) + result.mean.boundAt(j));
+        result.residual.bound[static_cast<size_t>(i * columns + j)] = sumBound(
+            1, std::fabs(input.at(i, j)) + std::fabs(mean), input.boundAt(i * columns + j) + result.mean.boundAt(j));
     }
   }
   return result;
 }
 
 FailureOr<HostTensor> evaluateHadamard(fp4::HadamardOp op, const HostTensor &input) {
-  int64_t axis = op.getAxis(), extent = input.shape[static_cast<size_t>(axis)], others = input.shape[static_cast<size_t>(1 - axis)];
+  int64_t axis = op.getAxis(), extent = input.shape[static_cast<size_t>(axis)],
+          others = input.shape[static_cast<size_t>(1 - axis)];
   if (extent % 16 != 0)
-    return op.emitOpError() << "expects an extent along axis " << axis << " that is a multiple of 16, but got " << extent,
+    return op.emitOpError() << "expects an extent along axis " << axis << " that is a multiple of 16, but got "
+                            << extent,
            failure();
   std::array<int, 16> signs;
   llvm::copy(op.getSigns(), signs.begin());

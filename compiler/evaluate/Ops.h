@@ -10,7 +10,8 @@ namespace fourfold {
 namespace compiler {
 
 /// Emits on `op` unless the two extents are equal: what verifiers cannot see where dimensions are dynamic.
-mlir::LogicalResult checkExtent(mlir::Operation *op, llvm::StringRef what, int64_t found, llvm::StringRef of, int64_t expected);
+mlir::LogicalResult checkExtent(mlir::Operation *op, llvm::StringRef what, int64_t found, llvm::StringRef of,
+                                int64_t expected);
 
 /// Operands of a prologue or epilogue, grouped as the op groups them.
 struct ElementOperands {
@@ -24,7 +25,8 @@ struct CenterResult {
 };
 /// `mask` may be null.
 mlir::FailureOr<CenterResult> evaluateCenter(mlir::fp4::CenterOp op, const HostTensor &input, const HostTensor *mask);
-mlir::FailureOr<HostTensor> evaluateColumnSum(mlir::fp4::ColumnSumOp op, const HostTensor &input, const HostTensor *mask);
+mlir::FailureOr<HostTensor> evaluateColumnSum(mlir::fp4::ColumnSumOp op, const HostTensor &input,
+                                              const HostTensor *mask);
 mlir::FailureOr<HostTensor> evaluateHadamard(mlir::fp4::HadamardOp op, const HostTensor &input);
 mlir::FailureOr<HostTensor> evaluateMatvec(mlir::fp4::MatvecOp op, const HostTensor &matrix, const HostTensor &vector);
 

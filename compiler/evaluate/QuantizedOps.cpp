@@ -34,7 +34,8 @@ FailureOr<BlockScaleResult> evaluateBlockScale(fp4::BlockScaleOp op, const HostT
       amax = std::fmax(amax, std::fabs(value));
   float tensorScale = numerics::nvfp4EncodeTensorScale(amax);
 
-  result.scales = HostTensor(Element::Scale, {numerics::ceilDiv(rows, blockRows), numerics::ceilDiv(columns, blockColumns)});
+  result.scales =
+      HostTensor(Element::Scale, {numerics::ceilDiv(rows, blockRows), numerics::ceilDiv(columns, blockColumns)});
   for (int64_t i = 0; i < result.scales.shape[0]; ++i)
     for (int64_t j = 0; j < result.scales.shape[1]; ++j) {
       float blockAmax = 0.0f;
@@ -106,8 +107,8 @@ FailureOr<HostQuantized> evaluateQuantize(fp4::QuantizeOp op, const QuantizeOper
 
 HostTensor evaluateDequantize(fp4::DequantizeOp op, const HostQuantized &input) {
   bool isRowMajor = op.getInput().getType().getAxis() == 1;
-  HostTensor result(Element::F32, isRowMajor ? std::vector<int64_t>{input.rows, input.k}
-                                             : std::vector<int64_t>{input.k, input.rows});
+  HostTensor result(Element::F32,
+                    isRowMajor ? std::vector<int64_t>{input.rows, input.k} : std::vector<int64_t>{input.k, input.rows});
   float tensorScale = numerics::nvfp4EncodeTensorScale(input.amax);
   for (int64_t row = 0; row < input.rows; ++row)
     for (int64_t k = 0; k < input.k; ++k) {
@@ -154,8 +155,8 @@ struct Accumulator {
 
 } // namespace
 
-/// The sum over k for one element. The groups are those of the tensor core's 16 products; their sums are integers, so only adding
-/// groups rounds, in 53 bits.
+/// The sum over k for one element. The groups are those of the tensor core's 16 products; their sums are integers, so
+/// only adding groups rounds, in 53 bits.
 static Accumulator accumulate(const DecodedOperand &lhs, const DecodedOperand &rhs, int64_t row, int64_t column) {
   constexpr int kZeroExponent = -139; // MmaModel.h
   const int64_t k = lhs.source.k, blockSize = lhs.source.blockSize;

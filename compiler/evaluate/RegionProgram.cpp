@@ -315,7 +315,8 @@ RegionProgram::Step RegionProgram::decodeOp(Operation &op) {
     return [=](Scalar *slots) { slots[out] = value; };
   }
   if (auto select = dyn_cast<arith::SelectOp>(op)) {
-    int condition = slotOf(select.getCondition()), yes = slotOf(select.getTrueValue()), no = slotOf(select.getFalseValue());
+    int condition = slotOf(select.getCondition()), yes = slotOf(select.getTrueValue()),
+        no = slotOf(select.getFalseValue());
     int out = slotOf(select.getResult());
     return [=](Scalar *slots) { slots[out] = slots[condition].i ? slots[yes] : slots[no]; };
   }

@@ -67,7 +67,8 @@ static bool isExpanded(llvm::StringRef name) {
 static bool isOwn(llvm::StringRef name) {
   name.consume_front("math.");
   return llvm::StringSwitch<bool>(name)
-      .Cases({"acosh", "asinh", "atan", "atanh", "cos", "exp", "exp2", "log10", "powf", "round", "sin", "sinh", "tan"}, true)
+      .Cases({"acosh", "asinh", "atan", "atanh", "cos", "exp", "exp2", "log10", "powf", "round", "sin", "sinh", "tan"},
+             true)
       .Default(false);
 }
 
@@ -119,7 +120,8 @@ LogicalResult expandMath(func::FuncOp function) {
   // Folding would evaluate functions of constants with the host's libm, whose bits differ between machines.
   GreedyRewriteConfig config;
   config.enableFolding(false).enableConstantCSE(false).setStrictness(GreedyRewriteStrictness::ExistingAndNewOps);
-  // Only the ops in regions: the driver erases what has no use, and a value that nobody uses may still be asked for by name.
+  // Only the ops in regions: the driver erases what has no use, and a value that nobody uses may still be asked for by
+  // name.
   if (failed(applyOpPatternsGreedily(ops, std::move(patterns), config)))
     return function.emitOpError("has region math that does not settle into exact ops");
 
@@ -130,7 +132,8 @@ LogicalResult expandMath(func::FuncOp function) {
     InFlightDiagnostic error = op->emitOpError() << "has no exact definition on these types:";
     for (Type type : op->getOperandTypes())
       error << " " << type;
-    error << "; regions take IEEE arithmetic, comparisons, integer bit operations and the functions that expand to them";
+    error
+        << "; regions take IEEE arithmetic, comparisons, integer bit operations and the functions that expand to them";
     result = failure();
   });
   return result;

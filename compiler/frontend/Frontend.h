@@ -40,23 +40,25 @@ struct ParsedSpec {
   mlir::func::FuncOp function;
 };
 
-/// Parses and verifies `text` (MLIR text or bytecode), picks `function` (empty: the only one of the module), checks that it is a
-/// spec (one block, a body, a return) and names its values. Failures are diagnostics of the context.
+/// Parses and verifies `text` (MLIR text or bytecode), picks `function` (empty: the only one of the module), checks
+/// that it is a spec (one block, a body, a return) and names its values. Failures are diagnostics of the context.
 mlir::FailureOr<ParsedSpec> parseSpec(llvm::StringRef text, llvm::StringRef fileName, mlir::MLIRContext &context,
                                       llvm::StringRef function);
 
 /// The name of an argument or of an op's result in a spec that `parseSpec` made; "" for values inside regions.
 ///
-/// In order: an argument's `fp4.name`; the `fp4.name` of the function result that the value is returned as; `fp4.names` of its op;
-/// the SSA name in the source text; `arg0`, `center.0`. Names are unique: a later value that would repeat one gets `_1`, `_2`, ...
+/// In order: an argument's `fp4.name`; the `fp4.name` of the function result that the value is returned as; `fp4.names`
+/// of its op; the SSA name in the source text; `arg0`, `center.0`. Names are unique: a later value that would repeat
+/// one gets `_1`, `_2`, ...
 llvm::StringRef valueName(mlir::Value value);
 
-/// The name under which function result `index` is handed out: its `fp4.name`, else the name of the value, else `result0`.
+/// The name under which function result `index` is handed out: its `fp4.name`, else the name of the value, else
+/// `result0`.
 std::string resultName(mlir::func::FuncOp function, unsigned index);
 
-/// Rewrites `math` functions inside fp4 regions to arith, math.fma and the other ops that IEEE 754 defines, so that the evaluator and
-/// every kernel compute the same bits, and drops fast-math flags, which would permit others. Fails with a diagnostic that names the op
-/// where no such rewriting exists.
+/// Rewrites `math` functions inside fp4 regions to arith, math.fma and the other ops that IEEE 754 defines, so that the
+/// evaluator and every kernel compute the same bits, and drops fast-math flags, which would permit others. Fails with a
+/// diagnostic that names the op where no such rewriting exists.
 mlir::LogicalResult expandMath(mlir::func::FuncOp function);
 
 /// True for the arith and math ops whose every bit is defined: what `expandMath` leaves and the evaluator computes.

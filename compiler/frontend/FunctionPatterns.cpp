@@ -40,9 +40,15 @@ public:
   Value hasBit(Value x, int32_t bit) {
     return arith::CmpIOp::create(b, arith::CmpIPredicate::ne, arith::AndIOp::create(b, x, integer(bit)), integer(0));
   }
-  template <typename OpTy> Value integerOp(Value x, Value y) { return OpTy::create(b, x, y); }
+  template <typename OpTy>
+  Value integerOp(Value x, Value y) {
+    return OpTy::create(b, x, y);
+  }
   /// A math function of one operand; expanded in turn where it is not exact.
-  template <typename OpTy> Value call(Value x) { return OpTy::create(b, x); }
+  template <typename OpTy>
+  Value call(Value x) {
+    return OpTy::create(b, x);
+  }
   Value copySign(Value x, Value sign) { return math::CopySignOp::create(b, x, sign); }
 
   /// The polynomial with these coefficients, highest power first.
@@ -64,7 +70,8 @@ private:
 };
 
 /// A pattern on f32 that replaces the op with what `write` returns.
-template <typename OpTy> struct FunctionPattern : OpRewritePattern<OpTy> {
+template <typename OpTy>
+struct FunctionPattern : OpRewritePattern<OpTy> {
   using Write = Value (*)(Writer &, OpTy);
   FunctionPattern(MLIRContext *context, Write write) : OpRewritePattern<OpTy>(context, /*benefit=*/10), write(write) {}
 
@@ -85,7 +92,8 @@ template <typename OpTy> struct FunctionPattern : OpRewritePattern<OpTy> {
 // Exponentials and powers
 //===----------------------------------------------------------------------===//
 
-/// exp(r) * 2^n for |r| <= ln2/2 (Cephes' expf) and whole -151 <= n <= 129, through the subnormals to 0 and to infinity.
+/// exp(r) * 2^n for |r| <= ln2/2 (Cephes' expf) and whole -151 <= n <= 129, through the subnormals to 0 and to
+/// infinity.
 static Value writeScaledExp(Writer &w, Value r, Value n) {
   Value p = w.polynomial(
       r, {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f});
@@ -184,7 +192,8 @@ static std::pair<Value, Value> writeSinCos(Writer &w, Value x) {
   r = w.fma(q, -3.13916473e-07f, r);
   r = w.fma(q, -5.39030253e-15f, r);
   Value s = w.mul(r, r);
-  Value sine = w.fma(w.polynomial(s, {2.86567956e-6f, -1.98559923e-4f, 8.33338592e-3f, -1.66666672e-1f}), w.mul(r, s), r);
+  Value sine =
+      w.fma(w.polynomial(s, {2.86567956e-6f, -1.98559923e-4f, 8.33338592e-3f, -1.66666672e-1f}), w.mul(r, s), r);
   Value cosine = w.polynomial(s, {2.44677067e-5f, -1.38877297e-3f, 4.16666567e-2f, -5.00000000e-1f, 1.0f});
   Value quadrant = w.toInteger(q);
   Value isOdd = w.hasBit(quadrant, 1);

@@ -9,7 +9,8 @@
 namespace fourfold {
 namespace compiler {
 
-/// Adds f32 patterns for acosh, asinh, atan, atanh, cos, exp, exp2, log10, powf, round, sin, sinh, tan and the tests isnan, isinf, isfinite.
+/// Adds f32 patterns for acosh, asinh, atan, atanh, cos, exp, exp2, log10, powf, round, sin, sinh, tan and the tests
+/// isnan, isinf, isfinite.
 void populateFunctionPatterns(mlir::RewritePatternSet &patterns);
 
 } // namespace compiler

@@ -90,7 +90,8 @@ void Namer::collectSourceNames(const AsmParserState &state) {
       std::string name = sourceName(group.definition);
       if (name.empty())
         continue;
-      unsigned end = index + 1 < definition.resultGroups.size() ? definition.resultGroups[index + 1].startIndex : numResults;
+      unsigned end =
+          index + 1 < definition.resultGroups.size() ? definition.resultGroups[index + 1].startIndex : numResults;
       // %r:2 names a group: r.0, r.1.
       for (unsigned result = group.startIndex; result < end; ++result)
         sourceNames[definition.op->getResult(result)] =
@@ -140,7 +141,8 @@ LogicalResult nameValues(func::FuncOp function, const AsmParserState *state) { r
 llvm::StringRef valueName(Value value) {
   if (auto argument = dyn_cast<BlockArgument>(value)) {
     auto function = dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp());
-    auto name = function ? function.getArgAttrOfType<StringAttr>(argument.getArgNumber(), fp4::kNameAttr) : StringAttr();
+    auto name =
+        function ? function.getArgAttrOfType<StringAttr>(argument.getArgNumber(), fp4::kNameAttr) : StringAttr();
     return name ? name.getValue() : llvm::StringRef();
   }
   auto result = cast<OpResult>(value);

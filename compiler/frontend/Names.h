@@ -13,7 +13,8 @@ namespace compiler {
 /// The discardable attribute that holds the names of an op's results.
 inline constexpr llvm::StringLiteral kNamesAttr = "fp4.names";
 
-/// Gives every argument its `fp4.name` and every op its `fp4.names`, as `valueName` documents. `state` is null for bytecode.
+/// Gives every argument its `fp4.name` and every op its `fp4.names`, as `valueName` documents. `state` is null for
+/// bytecode.
 mlir::LogicalResult nameValues(mlir::func::FuncOp function, const mlir::AsmParserState *state);
 
 } // namespace compiler

@@ -312,5 +312,40 @@ FailureOr<PlannedSpec> planSpec(func::FuncOp func, const Target &target) {
   return result;
 }
 
+FailureOr<plan::Plan> signatureOf(func::FuncOp func) {
+  plan::Plan plan;
+  plan.spec = func.getName().str();
+  plan.target = "host";
+  Shapes shapes;
+  if (failed(shapes.analyze(func)))
+    return failure();
+  plan.dims = shapes.dimensions();
+  auto add = [&](Value value, std::string name, std::vector<plan::TensorInfo> &list, plan::Buffer::Kind kind) {
+    auto type = dyn_cast<RankedTensorType>(value.getType());
+    if (!type || failed(planElementType(type.getElementType())))
+      return false;
+    plan::TensorInfo info;
+    info.name = std::move(name);
+    info.type = *planElementType(type.getElementType());
+    info.buffer = static_cast<int>(plan.buffers.size());
+    plan::Buffer buffer;
+    buffer.name = info.name;
+    buffer.kind = kind;
+    for (const plan::Expr &extent : shapes.of(value))
+      info.shape.push_back(extent);
+    plan.buffers.push_back(buffer);
+    list.push_back(info);
+    return true;
+  };
+  for (BlockArgument argument : func.getArguments())
+    if (!add(argument, valueName(argument).str(), plan.inputs, plan::Buffer::Kind::Input))
+      return func.emitOpError() << "argument '" << valueName(argument) << "' of type " << argument.getType()
+                                << " cannot be passed from a host tensor",
+             failure();
+  for (auto [index, value] : llvm::enumerate(func.front().getTerminator()->getOperands()))
+    add(value, resultName(func, index), plan.outputs, plan::Buffer::Kind::Output);
+  return plan;
+}
+
 } // namespace compiler
 } // namespace fourfold

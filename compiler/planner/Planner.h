@@ -24,6 +24,10 @@ struct PlannedSpec {
 /// column statistics of one source into one read. Emits a diagnostic on the op for what has no kernel.
 mlir::FailureOr<PlannedSpec> planSpec(mlir::func::FuncOp func, const Target &target);
 
+/// What callers pass and get back, without kernels: a plan with dimensions, inputs and those outputs that are plain tensors. It
+/// exists for every spec, also for those that no target has kernels for yet.
+mlir::FailureOr<plan::Plan> signatureOf(mlir::func::FuncOp func);
+
 } // namespace compiler
 } // namespace fourfold
 

@@ -69,8 +69,8 @@ int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *
   if (!request || request->structSize < sizeof(FourfoldCompileRequest) || !request->text || !request->target)
     return reporter.fail("compile request is incomplete: expects text, target and the size of the struct");
   llvm::StringRef emit = request->emit ? request->emit : "ptx";
-  if (emit != "ptx" && emit != "plan" && emit != "kernels" && emit != "llvm")
-    return reporter.fail(("unknown output '" + emit + "'; expects plan, kernels, llvm or ptx").str());
+  if (emit != "ptx" && emit != "plan" && emit != "kernels" && emit != "llvm" && emit != "signature")
+    return reporter.fail(("unknown output '" + emit + "'; expects signature, plan, kernels, llvm or ptx").str());
   std::string why;
   const Target *target = findTarget(request->target, &why);
   if (!target)
@@ -79,6 +79,15 @@ int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *
   Session session;
   if (!session.open({request->text, request->textSize}, asString(request->fileName), asString(request->function), reporter))
     return 1;
+  if (emit == "signature") {
+    FailureOr<plan::Plan> signature = signatureOf(session.spec.function);
+    if (failed(signature)) {
+      session.reportErrors(reporter, "the spec has no signature");
+      return 1;
+    }
+    reporter.send("signature", signature->toJson());
+    return 0;
+  }
   FailureOr<PlannedSpec> planned = planSpec(session.spec.function, *target);
   if (failed(planned)) {
     session.reportErrors(reporter, "the spec cannot be planned");

@@ -140,8 +140,8 @@ TEST(EvaluateHadamard, FirstBasisVectorAndItsSign) {
 
 TEST(EvaluateHadamard, AxisZeroIsTheTransposeAndExtentIsChecked) {
   auto spec = [](int axis) {
-    return "func.func @f(%x: tensor<?x?xf32>) -> tensor<?x?xf32> {\n%h = fp4.hadamard %x axis = " + std::to_string(axis) +
-           " : tensor<?x?xf32> -> tensor<?x?xf32>\nreturn %h : tensor<?x?xf32>\n}";
+    return "func.func @f(%x: tensor<?x?xf32>) -> tensor<?x?xf32> {\n%h = fp4.hadamard %x axis = " +
+           std::to_string(axis) + " : tensor<?x?xf32> -> tensor<?x?xf32>\nreturn %h : tensor<?x?xf32>\n}";
   };
   Floats x(32), transposed(32);
   for (int i = 0; i < 32; ++i) {
@@ -152,15 +152,17 @@ TEST(EvaluateHadamard, AxisZeroIsTheTransposeAndExtentIsChecked) {
   Floats columns = runSpec(spec(0), {{"x", f32({16, 2}, transposed)}})["h"].floats;
   for (int i = 0; i < 32; ++i)
     EXPECT_EQ(rows[i], columns[(i % 16) * 2 + i / 16]) << i;
-  EXPECT_EQ(runSpec(spec(0), {{"x", f32({2, 16}, x)}}).errors,
-            "spec.mlir:2:6: error: 'fp4.hadamard' op expects an extent along axis 0 that is a multiple of 16, but got 2");
+  EXPECT_EQ(
+      runSpec(spec(0), {{"x", f32({2, 16}, x)}}).errors,
+      "spec.mlir:2:6: error: 'fp4.hadamard' op expects an extent along axis 0 that is a multiple of 16, but got 2");
 }
 
 //===----------------------------------------------------------------------===//
 // block_scale, quantize, dequantize
 //===----------------------------------------------------------------------===//
 
-std::string quantizeSpec(const std::string &format, const std::string &block, int axis, const std::string &rounding = "") {
+std::string quantizeSpec(const std::string &format, const std::string &block, int axis,
+                         const std::string &rounding = "") {
   bool nvfp4 = format == "nvfp4";
   std::string scales = std::string("tensor<?x?x") + (nvfp4 ? "f8E4M3FN" : "f8E8M0FNU") + ">";
   std::string type = "!fp4.quantized<?x?, " + format + ", block = " + block + ", axis = " + std::to_string(axis) + ">";
@@ -169,12 +171,13 @@ std::string quantizeSpec(const std::string &format, const std::string &block, in
          (nvfp4 ? "%s, %amax" : "%s") + " = fp4.block_scale %x " + format + " block = " + block +
          " axis = " + std::to_string(axis) + " : tensor<?x?xf32> -> " + scales + (nvfp4 ? ", tensor<f32>" : "") +
          "\n%q = fp4.quantize %x scales(%s : " + scales + ")" + (nvfp4 ? " amax(%amax)" : "") + rounding +
-         " : tensor<?x?xf32> -> " + type + "\n%v = fp4.dequantize %q : " + type + " -> tensor<?x?xf32>\nreturn %q, %v : " +
-         type + ", tensor<?x?xf32>\n}";
+         " : tensor<?x?xf32> -> " + type + "\n%v = fp4.dequantize %q : " + type +
+         " -> tensor<?x?xf32>\nreturn %q, %v : " + type + ", tensor<?x?xf32>\n}";
 }
 
 TEST(EvaluateQuantize, Nvfp4ByHand) {
-  // amax 6: S = 448, the first block's scale is 448 (0x7e), its codes are the values. The second block has amax 3: scale 224 (0x76).
+  // amax 6: S = 448, the first block's scale is 448 (0x7e), its codes are the values. The second block has amax 3:
+  // scale 224 (0x76).
   Floats x = {6, 4, 3, 2, 1.5f, 1, .5f, 0, -0.0f, -.5f, 5, 2.5f, 3.5f, .25f, .75f, -6, 3, 1.5f, .75f};
   Outcome out = runSpec(quantizeSpec("nvfp4", "1x16", 1), {{"x", f32({1, 19}, x)}}, true);
   ASSERT_TRUE(out.ok) << out.errors;
@@ -195,7 +198,8 @@ TEST(EvaluateQuantize, Nvfp4ByHand) {
 }
 
 TEST(EvaluateQuantize, Mxfp4ByHand) {
-  // amax 6 has exponent 2: scale 2^0 (127). amax 7 also: 7 saturates to 6. The second block, amax 2^-10: scale 2^-12 (115).
+  // amax 6 has exponent 2: scale 2^0 (127). amax 7 also: 7 saturates to 6. The second block, amax 2^-10: scale 2^-12
+  // (115).
   Floats x(40, 0.0f);
   x[0] = 7;
   x[1] = -1.25f;
@@ -214,9 +218,9 @@ TEST(EvaluateQuantize, Mxfp4ByHand) {
 
 TEST(EvaluateQuantize, BlocksOf16By16ShareTheirScale) {
   Floats x(17 * 17, 0.0f);
-  x[3 * 17 + 5] = 6.0f;    // block (0, 0)
-  x[2 * 17 + 16] = 3.0f;   // block (0, 1)
-  x[16 * 17 + 1] = -1.5f;  // block (1, 0)
+  x[3 * 17 + 5] = 6.0f;   // block (0, 0)
+  x[2 * 17 + 16] = 3.0f;  // block (0, 1)
+  x[16 * 17 + 1] = -1.5f; // block (1, 0)
   Outcome out = runSpec(quantizeSpec("nvfp4", "16x16", 1), {{"x", f32({17, 17}, x)}}, true);
   ASSERT_TRUE(out.ok) << out.errors;
   EXPECT_EQ(out["s.scales"].codes, (Codes{0x7e, 0x76, 0x6e, 0x00}));
@@ -274,7 +278,8 @@ TEST(EvaluateQuantize, AxisZeroIsTheTransposeForEveryRounding) {
   OwnedTensor seed = ownedTensor<int64_t>("i64", {}, {42}), offset = ownedTensor<int64_t>("i64", {}, {3});
   for (bool stochastic : {false, true}) {
     std::string rounding = stochastic ? " stochastic seed(%seed) offset(%offset)" : "";
-    std::map<std::string, OwnedTensor> inputs = {{"x", f32({rows, k}, x)}}, others = {{"x", f32({k, rows}, transposed)}};
+    std::map<std::string, OwnedTensor> inputs = {{"x", f32({rows, k}, x)}},
+                                       others = {{"x", f32({k, rows}, transposed)}};
     if (stochastic)
       for (auto *map : {&inputs, &others}) {
         map->emplace("seed", seed);
@@ -334,8 +339,8 @@ std::string matmulSpec(const std::string &format = "nvfp4", const std::string &t
   std::string body;
   for (std::string v : {"x", "w"}) {
     body += "%s" + v + (nvfp4 ? ", %amax" + v : "") + " = fp4.block_scale %" + v + " " + format + " block = " + block +
-            " axis = 1 : tensor<?x?xf32> -> " + scales + amax + "\n%q" + v + " = fp4.quantize %" + v + " scales(%s" + v +
-            " : " + scales + ")" + (nvfp4 ? " amax(%amax" + v + ")" : "") + " : tensor<?x?xf32> -> " + type + "\n";
+            " axis = 1 : tensor<?x?xf32> -> " + scales + amax + "\n%q" + v + " = fp4.quantize %" + v + " scales(%s" +
+            v + " : " + scales + ")" + (nvfp4 ? " amax(%amax" + v + ")" : "") + " : tensor<?x?xf32> -> " + type + "\n";
   }
   return "func.func @f(%x: tensor<?x?xf32>, %w: tensor<?x?xf32>) -> tensor<?x?xf32> {\n" + body +
          "%y = fp4.matmul %qx, %qw : " + type + ", " + type + " -> tensor<?x?xf32>\n" +
@@ -397,8 +402,8 @@ float modelElement(const Outcome &out, int64_t row, int64_t column, int64_t k, b
       scaleA[group] = out["qx.scales"].codes[row * blocks + (step + 16 * group) / blockSize];
       scaleB[group] = out["qw.scales"].codes[column * blocks + (step + 16 * group) / blockSize];
     }
-    acc = numerics::mmaStep(a, b, scaleA, scaleB,
-                            nvfp4 ? numerics::ScaleFormat::UE4M3 : numerics::ScaleFormat::UE8M0, acc);
+    acc = numerics::mmaStep(a, b, scaleA, scaleB, nvfp4 ? numerics::ScaleFormat::UE4M3 : numerics::ScaleFormat::UE8M0,
+                            acc);
   }
   return acc * alpha;
 }
@@ -413,7 +418,8 @@ TEST(EvaluateMatmul, BoundCoversTheTensorCoreAndIsTight) {
       for (Floats *values : {&x, &w})
         for (size_t i = 0; i < values->size(); ++i)
           (*values)[i] = std::ldexp(normal(random), static_cast<int>(i / 16 % 13) - 6);
-      Outcome out = runSpec(matmulSpec(nvfp4 ? "nvfp4" : "mxfp4"), {{"x", f32({8, k}, x)}, {"w", f32({9, k}, w)}}, true);
+      Outcome out =
+          runSpec(matmulSpec(nvfp4 ? "nvfp4" : "mxfp4"), {{"x", f32({8, k}, x)}, {"w", f32({9, k}, w)}}, true);
       ASSERT_TRUE(out.ok) << out.errors;
       float alpha = nvfp4 ? numerics::nvfp4Alpha(out["qx.amax"].floats[0], out["qw.amax"].floats[0]) : 1.0f;
       int different = 0;
@@ -437,8 +443,9 @@ TEST(EvaluateMatmul, BoundCoversTheTensorCoreAndIsTight) {
 TEST(EvaluateMatmul, ExtentsAreComparedAtRunTime) {
   Outcome out = runSpec(matmulSpec(), {{"x", f32({1, 32}, Floats(32))}, {"w", f32({1, 16}, Floats(16))}});
   EXPECT_FALSE(out.ok);
-  EXPECT_EQ(out.errors, "spec.mlir:6:6: error: 'fp4.matmul' op has a left contracted extent of 32, but a right contracted "
-                        "extent of 16");
+  EXPECT_EQ(out.errors,
+            "spec.mlir:6:6: error: 'fp4.matmul' op has a left contracted extent of 32, but a right contracted "
+            "extent of 16");
 }
 
 //===----------------------------------------------------------------------===//
@@ -472,14 +479,15 @@ TEST(EvaluateBounds, EpilogueCarriesThemAndAddsAnUlpOfItsType) {
 
 TEST(EvaluateBounds, CodesRoundedFromAnUncertainTensorMayBeAny) {
   std::string type = "!fp4.quantized<?x?, nvfp4, block = 1x16, axis = 1>";
-  std::string tail = "%s, %amax = fp4.block_scale %y nvfp4 block = 1x16 axis = 1 : tensor<?x?xf32> -> "
-                     "tensor<?x?xf8E4M3FN>, tensor<f32>\n%q = fp4.quantize %y scales(%s : tensor<?x?xf8E4M3FN>) amax(%amax) "
-                     ": tensor<?x?xf32> -> " +
-                     type + "\n%v = fp4.dequantize %q : " + type +
-                     " -> tensor<?x?xf32>\n%mu, %yr = fp4.center %y : tensor<?x?xf32> -> tensor<?xf32>, "
-                     "tensor<?x?xf32>\nreturn %v : tensor<?x?xf32>\n}";
-  Outcome out =
-      runSpec(matmulSpec("nvfp4", tail), {{"x", f32({2, 16}, Floats(32, 1))}, {"w", f32({1, 16}, Floats(16, 1))}}, true);
+  std::string tail =
+      "%s, %amax = fp4.block_scale %y nvfp4 block = 1x16 axis = 1 : tensor<?x?xf32> -> "
+      "tensor<?x?xf8E4M3FN>, tensor<f32>\n%q = fp4.quantize %y scales(%s : tensor<?x?xf8E4M3FN>) amax(%amax) "
+      ": tensor<?x?xf32> -> " +
+      type + "\n%v = fp4.dequantize %q : " + type +
+      " -> tensor<?x?xf32>\n%mu, %yr = fp4.center %y : tensor<?x?xf32> -> tensor<?xf32>, "
+      "tensor<?x?xf32>\nreturn %v : tensor<?x?xf32>\n}";
+  Outcome out = runSpec(matmulSpec("nvfp4", tail),
+                        {{"x", f32({2, 16}, Floats(32, 1))}, {"w", f32({1, 16}, Floats(16, 1))}}, true);
   ASSERT_TRUE(out.ok) << out.errors;
   EXPECT_EQ(out["q.codes"].bound[0], kInf);
   EXPECT_EQ(out["v"].bound[0], kInf);
@@ -503,8 +511,10 @@ TEST(EvaluateInputs, AreCheckedByNameTypeAndShape) {
   const std::string head = "spec.mlir:1:1: error: 'func.func' op ";
   EXPECT_EQ(runSpec(spec, {}).errors, head + "input 'x' is missing; the spec takes x");
   EXPECT_EQ(runSpec(spec, {{"x", good}, {"y", good}}).errors, head + "has no input 'y'; it takes x");
-  EXPECT_EQ(runSpec(spec, {{"x", bf16({2, 4}, Floats(8))}}).errors, head + "input 'x' expects elements of f32, but got 'bf16'");
-  EXPECT_EQ(runSpec(spec, {{"x", f32({4, 2}, Floats(8))}}).errors, head + "input 'x' expects shape (?x4), but got (4x2)");
+  EXPECT_EQ(runSpec(spec, {{"x", bf16({2, 4}, Floats(8))}}).errors,
+            head + "input 'x' expects elements of f32, but got 'bf16'");
+  EXPECT_EQ(runSpec(spec, {{"x", f32({4, 2}, Floats(8))}}).errors,
+            head + "input 'x' expects shape (?x4), but got (4x2)");
   EXPECT_EQ(runSpec(spec, {{"x", f32({8}, Floats(8))}}).errors, head + "input 'x' expects shape (?x4), but got (8)");
 }
 

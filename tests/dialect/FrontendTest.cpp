@@ -111,7 +111,9 @@ func.func @two(%b: tensor<4x8xf32>) -> tensor<8xf32> {
   return %s : tensor<8xf32>
 })";
 
-TEST_F(FrontendTest, PicksTheFunctionThatIsAskedFor) { EXPECT_EQ(names(kTwoFunctions, "two"), (Names{"b", "s", "-> s"})); }
+TEST_F(FrontendTest, PicksTheFunctionThatIsAskedFor) {
+  EXPECT_EQ(names(kTwoFunctions, "two"), (Names{"b", "s", "-> s"}));
+}
 
 TEST_F(FrontendTest, AsksWhichOfSeveralFunctions) {
   EXPECT_EQ(names(kTwoFunctions), (Names{"spec.mlir:1:1: error: has 2 functions, one, two: say which one"}));
@@ -126,7 +128,8 @@ TEST_F(FrontendTest, RefusesAModuleWithoutFunctions) {
 }
 
 TEST_F(FrontendTest, RefusesADeclaration) {
-  EXPECT_EQ(names("func.func private @f(tensor<4x8xf32>)"), (Names{"spec.mlir:1:1: error: 'func.func' op 'f' has no body"}));
+  EXPECT_EQ(names("func.func private @f(tensor<4x8xf32>)"),
+            (Names{"spec.mlir:1:1: error: 'func.func' op 'f' has no body"}));
 }
 
 TEST_F(FrontendTest, ParserErrorsCarryTheirPlace) {
@@ -144,8 +147,9 @@ TEST_F(FrontendTest, NotesFollowTheirError) {
     return %h : tensor<4x8xf32>
   })");
   ASSERT_EQ(got.size(), 1u);
-  EXPECT_EQ(got[0], "spec.mlir:2:10: error: 'fp4.prologue' op expects only arith and math ops on scalars in its region, but "
-                    "got 'tensor.empty'\nspec.mlir:4:12: note: it stands here");
+  EXPECT_EQ(got[0],
+            "spec.mlir:2:10: error: 'fp4.prologue' op expects only arith and math ops on scalars in its region, but "
+            "got 'tensor.empty'\nspec.mlir:4:12: note: it stands here");
 }
 
 TEST_F(FrontendTest, ArbitraryBytesAreAnErrorNotACrash) {
@@ -166,8 +170,9 @@ TEST_F(FrontendTest, UnknownRegionMathIsNamed) {
                                                "spec.mlir", context, "");
   ASSERT_TRUE(succeeded(spec)) << diagnostics.str();
   EXPECT_TRUE(failed(expandMath(spec->function)));
-  EXPECT_EQ(diagnostics.str(), "spec.mlir:4:12: error: 'arith.remf' op has no exact definition on these types: 'f32' 'f32'; regions "
-                               "take IEEE arithmetic, comparisons, integer bit operations and the functions that expand to them");
+  EXPECT_EQ(diagnostics.str(),
+            "spec.mlir:4:12: error: 'arith.remf' op has no exact definition on these types: 'f32' 'f32'; regions "
+            "take IEEE arithmetic, comparisons, integer bit operations and the functions that expand to them");
 }
 
 } // namespace

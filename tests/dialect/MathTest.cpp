@@ -63,17 +63,18 @@ TEST_P(MathAccuracy, StaysWithinItsUlps) {
 
 INSTANTIATE_TEST_SUITE_P(
     Functions, MathAccuracy,
-    ::testing::Values(
-        Range{"exp", std::exp, -87, 88.7f, 1}, Range{"exp2", std::exp2, -126, 127.9f, 1.1}, Range{"expm1", std::expm1, -5, 5, 2},
-        Range{"log", std::log, 0.01f, 100, 1}, Range{"log2", std::log2, 0.01f, 100, 1.5},
-        Range{"log10", std::log10, 0.01f, 100, 2.5}, Range{"log1p", std::log1p, -0.9f, 10, 2},
-        Range{"tanh", std::tanh, -10, 10, 4}, Range{"erf", std::erf, -4, 4, 4}, Range{"erfc", std::erfc, -3, 3, 2.5},
-        Range{"sin", std::sin, -100, 100, 2}, Range{"cos", std::cos, -100, 100, 2},
-        Range{"tan", std::tan, -1.5f, 1.5f, 3}, Range{"atan", std::atan, -10, 10, 2},
-        Range{"asin", std::asin, -1, 1, 6}, Range{"acos", std::acos, -1, 1, 2}, Range{"sinh", std::sinh, -10, 10, 2, 0x1p-22},
-        Range{"cosh", std::cosh, -10, 10, 2}, Range{"asinh", std::asinh, -10, 10, 4},
-        Range{"acosh", std::acosh, 1, 10, 4}, Range{"atanh", std::atanh, -0.9f, 0.9f, 4},
-        Range{"cbrt", std::cbrt, -10, 10, 12}, Range{"rsqrt", rsqrt, 0.01f, 100, 1.5}),
+    ::testing::Values(Range{"exp", std::exp, -87, 88.7f, 1}, Range{"exp2", std::exp2, -126, 127.9f, 1.1},
+                      Range{"expm1", std::expm1, -5, 5, 2}, Range{"log", std::log, 0.01f, 100, 1},
+                      Range{"log2", std::log2, 0.01f, 100, 1.5}, Range{"log10", std::log10, 0.01f, 100, 2.5},
+                      Range{"log1p", std::log1p, -0.9f, 10, 2}, Range{"tanh", std::tanh, -10, 10, 4},
+                      Range{"erf", std::erf, -4, 4, 4}, Range{"erfc", std::erfc, -3, 3, 2.5},
+                      Range{"sin", std::sin, -100, 100, 2}, Range{"cos", std::cos, -100, 100, 2},
+                      Range{"tan", std::tan, -1.5f, 1.5f, 3}, Range{"atan", std::atan, -10, 10, 2},
+                      Range{"asin", std::asin, -1, 1, 6}, Range{"acos", std::acos, -1, 1, 2},
+                      Range{"sinh", std::sinh, -10, 10, 2, 0x1p-22}, Range{"cosh", std::cosh, -10, 10, 2},
+                      Range{"asinh", std::asinh, -10, 10, 4}, Range{"acosh", std::acosh, 1, 10, 4},
+                      Range{"atanh", std::atanh, -0.9f, 0.9f, 4}, Range{"cbrt", std::cbrt, -10, 10, 12},
+                      Range{"rsqrt", rsqrt, 0.01f, 100, 1.5}),
     [](const auto &info) { return std::string(info.param.function); });
 
 TEST(MathSpecials, NonFiniteAndExtremeInputs) {
@@ -109,7 +110,8 @@ TEST(MathSpecials, NonFiniteAndExtremeInputs) {
 }
 
 TEST(MathPow, IntegerAndFractionalExponents) {
-  EXPECT_EQ(applyMath("powf", {2, 4, -2, 0, -0.0f, 1, -1, kInf}, 2.0f), (std::vector<float>{4, 16, 4, 0, 0, 1, 1, kInf}));
+  EXPECT_EQ(applyMath("powf", {2, 4, -2, 0, -0.0f, 1, -1, kInf}, 2.0f),
+            (std::vector<float>{4, 16, 4, 0, 0, 1, 1, kInf}));
   EXPECT_EQ(applyMath("powf", {2, -2, -4, 0, -kInf}, 3.0f), (std::vector<float>{8, -8, -64, 0, -kInf}));
   EXPECT_EQ(applyMath("powf", {2, -2, 0, -0.0f}, -1.0f), (std::vector<float>{0.5f, -0.5f, kInf, -kInf}));
   EXPECT_EQ(applyMath("powf", {7, -7, kInf, 0, std::nanf("")}, 0.0f), (std::vector<float>{1, 1, 1, 1, 1}));
@@ -135,15 +137,17 @@ TEST(MathAtan2, EveryQuadrant) {
 
 TEST(MathClasses, SelectWhatIsNotFinite) {
   auto pick = [](const std::string &test, float x) {
-    Outcome out = runSpec("func.func @f(%x: tensor<1x1xf32>) -> tensor<1x1xf32> {\n%h = fp4.prologue %x {\n^bb0(%a: f32):\n%t = math." +
-                              test +
-                              " %a : f32\n%r = arith.uitofp %t : i1 to f32\nfp4.yield %r : f32\n} : tensor<1x1xf32> -> "
-                              "tensor<1x1xf32>\nreturn %h : tensor<1x1xf32>\n}",
-                          {{"x", f32({1, 1}, {x})}});
+    Outcome out = runSpec(
+        "func.func @f(%x: tensor<1x1xf32>) -> tensor<1x1xf32> {\n%h = fp4.prologue %x {\n^bb0(%a: f32):\n%t = math." +
+            test +
+            " %a : f32\n%r = arith.uitofp %t : i1 to f32\nfp4.yield %r : f32\n} : tensor<1x1xf32> -> "
+            "tensor<1x1xf32>\nreturn %h : tensor<1x1xf32>\n}",
+        {{"x", f32({1, 1}, {x})}});
     return out["h"].floats;
   };
   const float nan = std::nanf(""), largest = std::numeric_limits<float>::max();
-  for (auto [x, isNaN, isInf] : {std::tuple(nan, 1, 0), std::tuple(kInf, 0, 1), std::tuple(-kInf, 0, 1), std::tuple(largest, 0, 0)}) {
+  for (auto [x, isNaN, isInf] :
+       {std::tuple(nan, 1, 0), std::tuple(kInf, 0, 1), std::tuple(-kInf, 0, 1), std::tuple(largest, 0, 0)}) {
     EXPECT_EQ(pick("isnan", x), std::vector<float>{static_cast<float>(isNaN)});
     EXPECT_EQ(pick("isinf", x), std::vector<float>{static_cast<float>(isInf)});
     EXPECT_EQ(pick("isfinite", x), std::vector<float>{static_cast<float>(!isNaN && !isInf)});
@@ -163,7 +167,9 @@ TEST(MathWidth, SixteenBitFunctionsGoThroughF32) {
                         {{"x", bf16({1, 3}, {0, 1, -2})}});
   ASSERT_TRUE(out.ok) << out.errors;
   for (int i = 0; i < 3; ++i)
-    EXPECT_EQ(out["h"].floats[i], numerics::decodeBF16(numerics::encodeBF16(std::exp(i == 0 ? 0.0f : i == 1 ? 1.0f : -2.0f))));
+    EXPECT_EQ(out["h"].floats[i], numerics::decodeBF16(numerics::encodeBF16(std::exp(i == 0   ? 0.0f
+                                                                                     : i == 1 ? 1.0f
+                                                                                              : -2.0f))));
 }
 
 TEST(MathFlags, FastMathIsDropped) {

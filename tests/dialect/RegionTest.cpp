@@ -17,10 +17,11 @@ const float kNaN = std::numeric_limits<float>::quiet_NaN();
 
 /// The region's f32 value for block arguments %a (the input) and %b (a scalar).
 float eval(const std::string &body, float a, float b = 0.0f) {
-  Outcome out = runSpec("func.func @f(%x: tensor<1x1xf32>, %s: tensor<f32>) -> tensor<1x1xf32> {\n%h = fp4.prologue %x "
-                        "scalars(%s : tensor<f32>) {\n^bb0(%a: f32, %b: f32):\n" +
-                            body + "\nfp4.yield %r : f32\n} : tensor<1x1xf32> -> tensor<1x1xf32>\nreturn %h : tensor<1x1xf32>\n}",
-                        {{"x", f32({1, 1}, {a})}, {"s", f32({}, {b})}});
+  Outcome out =
+      runSpec("func.func @f(%x: tensor<1x1xf32>, %s: tensor<f32>) -> tensor<1x1xf32> {\n%h = fp4.prologue %x "
+              "scalars(%s : tensor<f32>) {\n^bb0(%a: f32, %b: f32):\n" +
+                  body + "\nfp4.yield %r : f32\n} : tensor<1x1xf32> -> tensor<1x1xf32>\nreturn %h : tensor<1x1xf32>\n}",
+              {{"x", f32({1, 1}, {a})}, {"s", f32({}, {b})}});
   EXPECT_TRUE(out.ok) << out.errors;
   return out.ok ? out["h"].floats[0] : kNaN;
 }
@@ -32,7 +33,8 @@ float unary(const std::string &op, float a) { return eval("%r = " + op + " %a : 
 int32_t integers(const std::string &op, int32_t a, int32_t b, const std::string &type = "i32") {
   std::string body = "%p = arith.constant " + std::to_string(a) + " : " + type + "\n%q = arith.constant " +
                      std::to_string(b) + " : " + type + "\n%t = arith." + op + " %p, %q : " + type + "\n";
-  body += type == "i32" ? "%r = arith.bitcast %t : i32 to f32" : "%u = arith.extsi %t : " + type + " to i32\n%r = arith.bitcast %u : i32 to f32";
+  body += type == "i32" ? "%r = arith.bitcast %t : i32 to f32"
+                        : "%u = arith.extsi %t : " + type + " to i32\n%r = arith.bitcast %u : i32 to f32";
   return static_cast<int32_t>(numerics::floatBits(eval(body, 0.0f)));
 }
 
@@ -48,7 +50,8 @@ TEST(Region, ArithmeticRoundsOnce) {
   EXPECT_EQ(binary("arith.divf", 1.0f, 0.0f), kInf);
   float x = 1.0f + 0x1p-12f;
   EXPECT_EQ(eval("%m = arith.constant -1.0 : f32\n%r = math.fma %a, %a, %m : f32", x), 0x1p-11f + 0x1p-24f);
-  EXPECT_EQ(eval("%m = arith.constant -1.0 : f32\n%p = arith.mulf %a, %a : f32\n%r = arith.addf %p, %m : f32", x), 0x1p-11f);
+  EXPECT_EQ(eval("%m = arith.constant -1.0 : f32\n%p = arith.mulf %a, %a : f32\n%r = arith.addf %p, %m : f32", x),
+            0x1p-11f);
 }
 
 TEST(Region, MaximumsDifferOnNaNAndOrderZeros) {
@@ -106,11 +109,11 @@ TEST(Region, UnaryFunctions) {
 
 TEST(Region, SixteenBitOpsRoundToTheirType) {
   auto narrow = [](const std::string &type, const std::string &op) {
-    return "%p = arith.truncf %a : f32 to " + type + "\n%q = arith.truncf %b : f32 to " + type + "\n%t = " + op + " %p, %q : " +
-           type + "\n%r = arith.extf %t : " + type + " to f32";
+    return "%p = arith.truncf %a : f32 to " + type + "\n%q = arith.truncf %b : f32 to " + type + "\n%t = " + op +
+           " %p, %q : " + type + "\n%r = arith.extf %t : " + type + " to f32";
   };
-  EXPECT_EQ(eval(narrow("bf16", "arith.addf"), 256.0f, 1.0f), 256.0f);  // a tie, to even
-  EXPECT_EQ(eval(narrow("bf16", "arith.addf"), 256.0f, 3.0f), 260.0f);  // a tie, to even
+  EXPECT_EQ(eval(narrow("bf16", "arith.addf"), 256.0f, 1.0f), 256.0f); // a tie, to even
+  EXPECT_EQ(eval(narrow("bf16", "arith.addf"), 256.0f, 3.0f), 260.0f); // a tie, to even
   EXPECT_EQ(eval(narrow("f16", "arith.addf"), 2048.0f, 1.0f), 2048.0f);
   EXPECT_EQ(eval(narrow("f16", "arith.mulf"), 300.0f, 300.0f), kInf);
   EXPECT_EQ(eval(narrow("bf16", "arith.mulf"), 300.0f, 300.0f), 90112.0f);
@@ -123,14 +126,19 @@ TEST(Region, Conversions) {
   EXPECT_EQ(eval("%t = arith.fptoui %a : f32 to i32\n%r = arith.uitofp %t : i32 to f32", 3e9f), 3e9f);
   EXPECT_EQ(eval("%t = arith.fptoui %a : f32 to i32\n%r = arith.uitofp %t : i32 to f32", -5.0f), 0.0f);
   EXPECT_EQ(eval("%t = arith.cmpf olt, %a, %b : f32\n%r = arith.sitofp %t : i1 to f32", 1, 2), -1.0f);
-  EXPECT_EQ(eval("%t = arith.cmpf olt, %a, %b : f32\n%u = arith.extui %t : i1 to i32\n%r = arith.sitofp %u : i32 to f32", 1, 2),
-            1.0f);
-  EXPECT_EQ(eval("%t = arith.cmpf olt, %a, %b : f32\n%u = arith.extsi %t : i1 to i32\n%r = arith.sitofp %u : i32 to f32", 1, 2),
-            -1.0f);
-  EXPECT_EQ(eval("%p = arith.truncf %a : f32 to bf16\n%t = arith.bitcast %p : bf16 to i16\n%u = arith.extui %t : i16 to i32\n"
-                 "%r = arith.uitofp %u : i32 to f32",
-                 -1.0f),
-            49024.0f); // 0xbf80
+  EXPECT_EQ(
+      eval("%t = arith.cmpf olt, %a, %b : f32\n%u = arith.extui %t : i1 to i32\n%r = arith.sitofp %u : i32 to f32", 1,
+           2),
+      1.0f);
+  EXPECT_EQ(
+      eval("%t = arith.cmpf olt, %a, %b : f32\n%u = arith.extsi %t : i1 to i32\n%r = arith.sitofp %u : i32 to f32", 1,
+           2),
+      -1.0f);
+  EXPECT_EQ(
+      eval("%p = arith.truncf %a : f32 to bf16\n%t = arith.bitcast %p : bf16 to i16\n%u = arith.extui %t : i16 to i32\n"
+           "%r = arith.uitofp %u : i32 to f32",
+           -1.0f),
+      49024.0f); // 0xbf80
 }
 
 TEST(Region, IntegersWrapAndShift) {
@@ -204,18 +212,27 @@ TEST(Region, OperandExtentsAreComparedAtRunTime) {
 
 TEST(Region, OpsWithoutExactMeaningAreErrors) {
   auto errors = [](const std::string &line, const std::string &type) {
-    std::string spec = "func.func @f(%x: tensor<1x1xf32>) -> tensor<1x1xf32> {\n%h = fp4.prologue %x {\n^bb0(%a: f32):\n";
+    std::string spec =
+        "func.func @f(%x: tensor<1x1xf32>) -> tensor<1x1xf32> {\n%h = fp4.prologue %x {\n^bb0(%a: f32):\n";
     if (type == "bf16")
       spec += "%p = arith.truncf %a : f32 to bf16\n";
-    return runSpec(spec + line + "\nfp4.yield %z : f32\n} : tensor<1x1xf32> -> tensor<1x1xf32>\nreturn %h : tensor<1x1xf32>\n}",
+    return runSpec(spec + line +
+                       "\nfp4.yield %z : f32\n} : tensor<1x1xf32> -> tensor<1x1xf32>\nreturn %h : tensor<1x1xf32>\n}",
                    {{"x", f32({1, 1}, {1})}})
         .errors;
   };
-  EXPECT_NE(errors("%r = math.fma %p, %p, %p : bf16\n%z = arith.extf %r : bf16 to f32", "bf16").find("'math.fma' op has no exact definition"), std::string::npos);
-  EXPECT_NE(errors("%r = arith.extf %a : f32 to f64\n%z = arith.truncf %r : f64 to f32", "f32").find("'arith.extf' op has no exact definition"), std::string::npos);
-  EXPECT_NE(errors("%r = arith.fptosi %a : f32 to i8\n%z = arith.sitofp %r : i8 to f32", "f32").find("'arith.fptosi' op has no exact"), std::string::npos);
+  EXPECT_NE(errors("%r = math.fma %p, %p, %p : bf16\n%z = arith.extf %r : bf16 to f32", "bf16")
+                .find("'math.fma' op has no exact definition"),
+            std::string::npos);
+  EXPECT_NE(errors("%r = arith.extf %a : f32 to f64\n%z = arith.truncf %r : f64 to f32", "f32")
+                .find("'arith.extf' op has no exact definition"),
+            std::string::npos);
+  EXPECT_NE(errors("%r = arith.fptosi %a : f32 to i8\n%z = arith.sitofp %r : i8 to f32", "f32")
+                .find("'arith.fptosi' op has no exact"),
+            std::string::npos);
   EXPECT_NE(errors("%r = arith.truncf %a to_nearest_away : f32 to bf16\n%z = arith.extf %r : bf16 to f32", "f32")
-                .find("'arith.truncf' op has no exact definition"), std::string::npos);
+                .find("'arith.truncf' op has no exact definition"),
+            std::string::npos);
 }
 
 } // namespace

@@ -26,7 +26,8 @@ struct OwnedTensor {
   std::vector<char> bytes;
 };
 
-template <typename T> OwnedTensor ownedTensor(const char *elementType, std::vector<int64_t> shape, const std::vector<T> &data) {
+template <typename T>
+OwnedTensor ownedTensor(const char *elementType, std::vector<int64_t> shape, const std::vector<T> &data) {
   OwnedTensor result = {elementType, std::move(shape), std::vector<char>(data.size() * sizeof(T))};
   std::memcpy(result.bytes.data(), data.data(), result.bytes.size());
   return result;
@@ -104,8 +105,8 @@ inline Received receive(const char *part, const FourfoldHostTensor &tensor, cons
 }
 
 /// Parses `text` as file "spec.mlir", expands region math, evaluates.
-inline Outcome runSpec(const std::string &text, const std::map<std::string, OwnedTensor> &inputs, bool intermediates = false,
-                       const std::string &function = "") {
+inline Outcome runSpec(const std::string &text, const std::map<std::string, OwnedTensor> &inputs,
+                       bool intermediates = false, const std::string &function = "") {
   mlir::DialectRegistry registry;
   compiler::registerSpecDialects(registry);
   mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
@@ -117,14 +118,15 @@ inline Outcome runSpec(const std::string &text, const std::map<std::string, Owne
     for (const auto &[name, tensor] : inputs)
       tensors.push_back({name.c_str(), tensor.elementType.c_str(), static_cast<int32_t>(tensor.shape.size()),
                          tensor.shape.data(), tensor.bytes.data()});
-    outcome.ok = succeeded(compiler::evaluate(
-        spec->function, tensors, intermediates, [&](const char *part, const FourfoldHostTensor &tensor, const float *bound) {
-          std::string key = tensor.name;
-          if (llvm::StringRef(part) != "tensor")
-            key += std::string(".") + part;
-          outcome.order.push_back(key);
-          outcome.values[key] = receive(part, tensor, bound);
-        }));
+    outcome.ok =
+        succeeded(compiler::evaluate(spec->function, tensors, intermediates,
+                                     [&](const char *part, const FourfoldHostTensor &tensor, const float *bound) {
+                                       std::string key = tensor.name;
+                                       if (llvm::StringRef(part) != "tensor")
+                                         key += std::string(".") + part;
+                                       outcome.order.push_back(key);
+                                       outcome.values[key] = receive(part, tensor, bound);
+                                     }));
   }
   outcome.errors = diagnostics.str();
   return outcome;

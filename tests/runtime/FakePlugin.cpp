@@ -23,6 +23,10 @@ static int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink,
   std::string emit = request->emit;
   if (emit == "ptx")
     send(sink, user, "manifest", addPlan(request->target).toJson());
+  if (emit == "signature") {
+    send(sink, user, "signature", addPlan(request->target).toJson());
+    return 0;
+  }
   send(sink, user, emit.c_str(), emit == "plan" ? addPlan(request->target).str() : addPtx(request->target));
   return 0;
 }
