@@ -151,9 +151,10 @@ void Decoder::decodeOne(const Instruction &instruction) {
     out().instrClass = InstrClass::Control;
     out().target = frame->end;
   } else {
-    bool known = decodeMove(*this) || decodeInteger(*this) || decodeCompare(*this) || decodeMixedFloat(*this) || decodeFloat(*this) ||
-                 decodeHalf(*this) || decodeConvert(*this) || decodeMemory(*this) || decodeAtomic(*this) ||
-                 decodeControl(*this) || decodeWarpWide(*this) || decodeAsyncCopy(*this) || decodeMatrix(*this);
+    bool known = decodeMove(*this) || decodeInteger(*this) || decodeBits(*this) || decodeCompare(*this) ||
+                 decodeMixedFloat(*this) || decodeFloat(*this) || decodeHalf(*this) || decodeConvert(*this) ||
+                 decodeMemory(*this) || decodeAtomic(*this) || decodeControl(*this) || decodeWarpWide(*this) ||
+                 decodeAsyncCopy(*this) || decodeMatrix(*this);
     if (!known)
       fail(fmt::format("instruction '{}' with these operands is not supported by the emulated device",
                        instruction.opcode));

@@ -109,6 +109,7 @@ private:
 
 /// Each returns false if the opcode is not of its family.
 bool decodeInteger(Decoder &decoder);
+bool decodeBits(Decoder &decoder);
 bool decodeFloat(Decoder &decoder);
 bool decodeHalf(Decoder &decoder);
 bool decodeMixedFloat(Decoder &decoder);
