@@ -175,6 +175,18 @@ struct Lop3 {
         d[i] = lanes[i];
   }
 };
+template <bool kOr>
+struct Lop3Predicate {
+  static FOURFOLD_INLINE void run(Warp &warp, const Instr &in, uint32_t mask) {
+    uint32_t q = warp.predicate(in.src[3]) ^ (in.variant ? kAllLanes : 0), nonzero = 0;
+    Lop3::run(warp, in, mask);
+    const uint32_t *d = warp.reg<uint32_t>(in.dst);
+    for (int i = 0; i < kLanes; ++i)
+      nonzero |= static_cast<uint32_t>(d[i] != 0) << i;
+    uint32_t *p = warp.reg<uint32_t>(in.dst2);
+    *p = (*p & ~mask) | ((kOr ? nonzero | q : nonzero & q) & mask);
+  }
+};
 template <class A, class B>
 struct Dp4a {
   static FOURFOLD_INLINE int32_t apply(uint32_t a, uint32_t b, int32_t c) {
@@ -368,12 +380,22 @@ static bool decodeFields(Decoder &d, const std::string &op) {
     return finish(handler, Type::B32, {Type::B32, Type::B32, Type::B32});
   }
   if (op == "lop3") {
+    bool isOr = d.take("or"), hasPredicate = isOr || d.take("and");
     d.requireType();
-    if (d.numOperands() != 5)
-      d.fail("lop3 with a predicate result is not supported");
+    d.expectOperands(hasPredicate ? 6 : 5, hasPredicate ? 6 : 5);
     if (d.operand(4).kind != Operand::Integer)
       d.fail("the table of lop3 must be an immediate");
     instr.handler = handlerOf<Lop3>();
+    if (hasPredicate) {
+      // lop3.BoolOp d|p: p is (d != 0) BoolOp q.
+      if (d.operand(0).paired.empty())
+        d.fail("lop3 with a boolean operation needs a predicate result, 'd|p'");
+      bool negated;
+      instr.handler = isOr ? runBaseline<Lop3Predicate<true>> : runBaseline<Lop3Predicate<false>>;
+      instr.src[3] = d.predicate(d.operand(5), negated);
+      instr.variant = negated;
+      instr.dst2 = d.predicateDestination(d.operand(0).paired[0]);
+    }
     instr.flags = static_cast<uint32_t>(d.operand(4).value) & 0xff;
     instr.dst = d.destination(d.operand(0), Type::B32);
     for (size_t i = 0; i < 3; ++i)

@@ -123,6 +123,9 @@ bool decodeWarpWide(Decoder &decoder);
 bool decodeAsyncCopy(Decoder &decoder);
 bool decodeMatrix(Decoder &decoder);
 
+/// The handler of a call of __assertfail: `list` holds the places of its arguments in local memory.
+void failAssertion(Warp &warp, const Instr &in, uint32_t mask);
+
 /// Fills Instr::reconverge of all branches with the immediate post-dominator.
 void findReconvergence(std::vector<Instr> &code);
 
