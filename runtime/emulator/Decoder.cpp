@@ -152,9 +152,9 @@ void Decoder::decodeOne(const Instruction &instruction) {
     out().target = frame->end;
   } else {
     bool known = decodeMove(*this) || decodeInteger(*this) || decodeBits(*this) || decodeCompare(*this) ||
-                 decodeMixedFloat(*this) || decodeFloat(*this) || decodeHalf(*this) || decodeConvert(*this) ||
-                 decodeMemory(*this) || decodeAtomic(*this) || decodeControl(*this) || decodeWarpWide(*this) ||
-                 decodeAsyncCopy(*this) || decodeMatrix(*this);
+                 decodePairedFloat(*this) || decodeMixedFloat(*this) || decodeFloat(*this) || decodeHalf(*this) ||
+                 decodeConvert(*this) || decodeMemory(*this) || decodeAtomic(*this) || decodeControl(*this) ||
+                 decodeWarpWide(*this) || decodeAsyncCopy(*this) || decodeMatrix(*this);
     if (!known)
       fail(fmt::format("instruction '{}' with these operands is not supported by the emulated device",
                        instruction.opcode));

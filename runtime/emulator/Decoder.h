@@ -113,6 +113,7 @@ bool decodeBits(Decoder &decoder);
 bool decodeFloat(Decoder &decoder);
 bool decodeHalf(Decoder &decoder);
 bool decodeMixedFloat(Decoder &decoder);
+bool decodePairedFloat(Decoder &decoder);
 bool decodeCompare(Decoder &decoder);
 bool decodeConvert(Decoder &decoder);
 bool decodeMove(Decoder &decoder);
