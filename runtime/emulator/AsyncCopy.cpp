@@ -164,9 +164,14 @@ bool decodeAsyncCopy(Decoder &d) {
     return false;
   if (!d.take("global"))
     return false;
+  bool hasPolicy = d.take("L2::cache_hint");
   while (!d.takePrefix("L2::").empty()) {
   }
-  d.expectOperands(3, 4);
+  // A cache policy is the last operand; it changes no result.
+  d.expectOperands(hasPolicy ? 4 : 3, hasPolicy ? 5 : 4);
+  size_t count = d.numOperands() - hasPolicy;
+  if (hasPolicy)
+    d.source(d.operand(count), Type::B64);
   Space space = Space::Shared;
   in.handler = issue;
   in.space = space;
@@ -185,7 +190,7 @@ bool decodeAsyncCopy(Decoder &d) {
   in.target = static_cast<uint32_t>(in.offset);
   d.address(d.operand(0), space);
   in.bytes = static_cast<uint8_t>(size.value);
-  if (d.numOperands() == 4) {
+  if (count == 4) {
     const Operand &last = d.operand(3);
     if (d.registerType(last) == Type::Pred) {
       bool negated;

@@ -151,9 +151,10 @@ void Decoder::decodeOne(const Instruction &instruction) {
     out().instrClass = InstrClass::Control;
     out().target = frame->end;
   } else {
-    bool known = decodeMove(*this) || decodeInteger(*this) || decodeCompare(*this) || decodeMixedFloat(*this) || decodeFloat(*this) ||
-                 decodeHalf(*this) || decodeConvert(*this) || decodeMemory(*this) || decodeAtomic(*this) ||
-                 decodeControl(*this) || decodeWarpWide(*this) || decodeAsyncCopy(*this) || decodeMatrix(*this);
+    bool known = decodeMove(*this) || decodeInteger(*this) || decodeBits(*this) || decodeCompare(*this) ||
+                 decodePairedFloat(*this) || decodeMixedFloat(*this) || decodeFloat(*this) || decodeHalf(*this) ||
+                 decodeConvert(*this) || decodeMemory(*this) || decodeAtomic(*this) || decodeControl(*this) ||
+                 decodeWarpWide(*this) || decodeAsyncCopy(*this) || decodeMatrix(*this);
     if (!known)
       fail(fmt::format("instruction '{}' with these operands is not supported by the emulated device",
                        instruction.opcode));
@@ -182,7 +183,8 @@ void Decoder::decodeCall() {
   for (const Function &function : context.module->functions)
     if (function.name == name && (function.hasBody || !callee))
       callee = &function;
-  if (!callee || !callee->hasBody)
+  bool isAssertion = name == "__assertfail" && callee && !callee->hasBody;
+  if (!isAssertion && (!callee || !callee->hasBody))
     fail(fmt::format("function '{}' is not defined in the module", name));
   if (std::find(active.begin(), active.end(), callee) != active.end() || frame->depth >= kMaxCallDepth)
     fail(fmt::format("recursive call of '{}' is not supported", name));
@@ -201,6 +203,26 @@ void Decoder::decodeCall() {
   };
   std::vector<Place> argumentPlaces = places(arguments, callee->params, "parameter");
   std::vector<Place> returnPlaces = places(returns, callee->returns, "return value");
+
+  if (isAssertion) {
+    if (argumentPlaces.size() != 5)
+      fail("__assertfail takes 5 parameters: message, file, line, function, size of a character");
+    kernel.code.emplace_back();
+    out().line = current->line;
+    if (current->guard >= 0) {
+      out().guard = frame->slots[static_cast<size_t>(current->guard)];
+      out().guardNegated = current->guardNegated;
+    }
+    out().handler = failAssertion;
+    out().ownInit = true;
+    out().instrClass = InstrClass::Control;
+    for (const Place &place : argumentPlaces) {
+      if (place.space != Space::Local)
+        fail("a parameter of __assertfail is not a variable of the caller");
+      out().list.push_back(static_cast<uint32_t>(place.offset));
+    }
+    return;
+  }
 
   size_t skip = kNone;
   if (current->guard >= 0) {

@@ -109,9 +109,11 @@ private:
 
 /// Each returns false if the opcode is not of its family.
 bool decodeInteger(Decoder &decoder);
+bool decodeBits(Decoder &decoder);
 bool decodeFloat(Decoder &decoder);
 bool decodeHalf(Decoder &decoder);
 bool decodeMixedFloat(Decoder &decoder);
+bool decodePairedFloat(Decoder &decoder);
 bool decodeCompare(Decoder &decoder);
 bool decodeConvert(Decoder &decoder);
 bool decodeMove(Decoder &decoder);
@@ -121,6 +123,9 @@ bool decodeControl(Decoder &decoder);
 bool decodeWarpWide(Decoder &decoder);
 bool decodeAsyncCopy(Decoder &decoder);
 bool decodeMatrix(Decoder &decoder);
+
+/// The handler of a call of __assertfail: `list` holds the places of its arguments in local memory.
+void failAssertion(Warp &warp, const Instr &in, uint32_t mask);
 
 /// Fills Instr::reconverge of all branches with the immediate post-dominator.
 void findReconvergence(std::vector<Instr> &code);

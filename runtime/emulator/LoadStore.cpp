@@ -164,14 +164,14 @@ bool decodeLoadStore(Decoder &d, bool isStore) {
   for (const char *mod : {"cta", "cluster", "gpu", "sys", "nc", "ca", "cg", "cs", "lu", "cv", "wb", "wt", "unified"})
     d.take(mod);
   // Hints of caches change no result.
+  bool hasPolicy = d.take("L2::cache_hint");
   while (!d.takePrefix("L1::").empty() || !d.takePrefix("L2::").empty()) {
   }
   int vector = d.take("v2") ? 2 : d.take("v4") ? 4 : d.take("v8") ? 8 : 1;
   Type type = d.requireType();
-  bool hasPolicy = d.numOperands() == 3;
+  d.expectOperands(hasPolicy ? 3 : 2, hasPolicy ? 3 : 2);
   if (hasPolicy)
-    d.fail("cache policies are not supported by the emulated device");
-  d.expectOperands(2, 2);
+    d.source(d.operand(2), Type::B64); // any policy serves: there is no cache
   const Operand &data = d.operand(isStore ? 1 : 0);
   const Operand &address = d.operand(isStore ? 0 : 1);
   in.handler = isStore ? store : load;
@@ -214,11 +214,41 @@ bool decodeLoadStore(Decoder &d, bool isStore) {
   return true;
 }
 
+void makePolicy(Warp &warp, const Instr &in, uint32_t mask) {
+  uint64_t *d = warp.reg<uint64_t>(in.dst);
+  for (int lane = 0; lane < kLanes; ++lane)
+    if (mask >> lane & 1)
+      d[lane] = 0;
+}
+
+/// createpolicy.fractional and .cvt: an opaque value that only cache hints read. Ranges are not modelled.
+bool decodePolicy(Decoder &d) {
+  Instr &in = d.out();
+  if (d.take("fractional")) {
+    while (!d.takePrefix("L2::").empty()) {
+    }
+    d.requireType();
+    d.expectOperands(1, 2);
+  } else if (d.take("cvt")) {
+    if (!d.take("L2"))
+      return false;
+    d.requireType();
+    d.expectOperands(2, 2);
+  } else {
+    return false;
+  }
+  in.handler = makePolicy;
+  in.dst = d.destination(d.operand(0), Type::B64);
+  return true;
+}
+
 } // namespace
 
 bool decodeMemory(Decoder &d) {
   const std::string &op = d.ast().opcode;
   Instr &in = d.out();
+  if (op == "createpolicy")
+    return decodePolicy(d);
   if (op == "ld" || op == "ldu" || op == "st")
     return decodeLoadStore(d, op == "st");
   if (op == "prefetch" || op == "prefetchu" || op == "applypriority" || op == "discard") {

@@ -55,6 +55,14 @@ const Row kRows[] = {
     {"mul.rn.f32 {d}, {a}, {b};", 32, 32, 32, 0, [](U x, U y, U) { return b(f(x) * f(y)); }},
     {"fma.rn.f32 {d}, {a}, {b}, {c};", 32, 32, 32, 32, [](U x, U y, U z) { return b(std::fma(f(x), f(y), f(z))); }},
     {"fma.rn.f64 {d}, {a}, {b}, {c};", 64, 64, 64, 64, [](U x, U y, U z) { return b(std::fma(g(x), g(y), g(z))); }},
+    {"add.rn.f32x2 {d}, {a}, {b};", 64, 64, 64, 0, [](U x, U y, U) { return b(f(x >> 32) + f(y >> 32)) << 32 | b(f(x) + f(y)); }},
+    {"sub.f32x2 {d}, {a}, {b};", 64, 64, 64, 0, [](U x, U y, U) { return b(f(x >> 32) - f(y >> 32)) << 32 | b(f(x) - f(y)); }},
+    {"mul.ftz.f32x2 {d}, {a}, {b};", 64, 64, 64, 0,
+     [](U x, U y, U) {
+       return b(flush(flush(f(x >> 32)) * flush(f(y >> 32)))) << 32 | b(flush(flush(f(x)) * flush(f(y))));
+     }},
+    {"fma.rn.f32x2 {d}, {a}, {b}, {c};", 64, 64, 64, 64,
+     [](U x, U y, U z) { return b(std::fma(f(x >> 32), f(y >> 32), f(z >> 32))) << 32 | b(std::fma(f(x), f(y), f(z))); }},
     {"div.rn.f32 {d}, {a}, {b};", 32, 32, 32, 0, [](U x, U y, U) { return b(f(x) / f(y)); }},
     {"rcp.rn.f32 {d}, {a};", 32, 32, 0, 0, [](U x, U, U) { return b(1.0f / f(x)); }},
     {"sqrt.rn.f32 {d}, {a};", 32, 32, 0, 0, [](U x, U, U) { return b(std::sqrt(f(x))); }},

@@ -98,6 +98,10 @@ const Row kRows[] = {
          r |= (U{0x1b} >> ((a >> i & 1) * 4 + (b >> i & 1) * 2 + (c >> i & 1)) & 1) << i;
        return r;
      }},
+    {"setp.lt.u32 %p2, {c}, 5;\nlop3.and.b32 {d}|%p1, {a}, {b}, {c}, 0x80, !%p2;\n@%p1 add.u32 {d}, {d}, 1;", 32, 32, 32, 32,
+     [](U a, U b, U c) { return (a & b & c) + U{(a & b & c) != 0 && c >= 5}; }},
+    {"setp.lt.u32 %p2, {c}, 5;\nlop3.or.b32 {d}|%p1, {a}, {b}, {c}, 0x80, %p2;\n@%p1 add.u32 {d}, {d}, 1;", 32, 32, 32, 32,
+     [](U a, U b, U c) { return (a & b & c) + U{(a & b & c) != 0 || c < 5}; }},
     {"dp4a.s32.u32 {d}, {a}, {b}, {c};", 32, 32, 32, 32,
      [](U a, U b, U c) {
        for (int i = 0; i < 4; ++i)

@@ -1,3 +1,4 @@
+; SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 target triple = "nvptx64-nvidia-cuda"
 declare {float,float,float,float} @llvm.nvvm.mma.block.scale.m16n8k64.row.col.mxf4nvf4.scale.4x.f32.e2m1.e2m1.f32.ue4m3(i32,i32,i32,i32,i32,i32,float,float,float,float,i32,i16,i16,i32,i16,i16)
 declare i32 @llvm.nvvm.read.ptx.sreg.tid.x()
