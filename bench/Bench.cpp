@@ -28,10 +28,13 @@ double millisecondsSince(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-/// The value at a fraction of the sorted samples.
+/// The value at a fraction of the sorted samples, between two of them where it falls there.
 double quantile(std::vector<double> samples, double fraction) {
   std::sort(samples.begin(), samples.end());
-  return samples[static_cast<size_t>(fraction * static_cast<double>(samples.size() - 1) + 0.5)];
+  double place = fraction * static_cast<double>(samples.size() - 1);
+  auto low = static_cast<size_t>(place);
+  size_t high = std::min(low + 1, samples.size() - 1);
+  return samples[low] + (place - static_cast<double>(low)) * (samples[high] - samples[low]);
 }
 
 /// One line of the report. A rate is work / time / scale; without work the value is the time itself.
@@ -143,6 +146,9 @@ public:
         return status;
     if (Status status = addProducts(); !status.ok())
       return status;
+    if (measurements.empty())
+      return {StatusCode::InvalidArgument,
+              "no measurement has '" + options.filter + "' in its name; without --filter all are listed"};
     return measure();
   }
 
