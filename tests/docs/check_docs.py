@@ -3,19 +3,20 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """check_docs.py SOURCE_DIR BUILD_DIR
 
-`<!-- test -->` before a block of sh: it must succeed. `<!-- test: output -->`: what it prints must also be the block of text that follows. There, a
-line `...` stands for any lines, blanks are alike, and times (1.25 s) are not compared.
+Every block of sh must succeed, in a folder that looks like the source tree. After `<!-- test: output -->` what it prints must also be the block of
+text that follows: there, a line `...` stands for any lines, blanks are alike, and times (1.25 s) are not compared.
 """
 
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 
-BLOCK = re.compile(r"<!-- test(?P<output>: output)? -->\n```sh\n(?P<command>.*?)```\n(?:\n```text\n(?P<expected>.*?)```\n)?", re.S)
-MARK = re.compile(r"<!-- test\b")
+BLOCK = re.compile(r"(?P<output><!-- test: output -->\n)?^```sh\n(?P<command>.*?)^```\n(?:\n```text\n(?P<expected>.*?)^```\n)?", re.S | re.M)
+OUTPUT = "<!-- test: output -->"
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(#[^)]*)?\)")
 
 
@@ -54,22 +55,30 @@ def self_test():
 
 
 def run_commands(path, text, source, build, folder):
-    problems = []
+    """What is wrong with the page's commands, and how many ran."""
+    cuda = os.path.join(os.environ.get("CUDA_HOME", "/usr/local/cuda"), "bin")
+    environment = {**os.environ, "PATH": os.pathsep.join((os.environ.get("PATH", ""), cuda))}
+    problems, count = [], 0
     blocks = list(BLOCK.finditer(text))
-    if len(blocks) != len(MARK.findall(text)):
-        problems.append(f"{path}: {len(MARK.findall(text))} commands are marked, {len(blocks)} are understood")
+    if sum(1 for block in blocks if block["output"] and block["expected"]) != text.count(OUTPUT):
+        problems.append(f"{path}: '{OUTPUT}' must stand right before a block of sh that a block of text follows")
     for block in blocks:
         command = block["command"].strip()
+        if "ptxas" in command and not shutil.which("ptxas", path=environment["PATH"]):
+            print(f"not run, no ptxas: {command}")
+            continue
         # `make` would build first, which has been done.
         executed = command.replace("make demo", f"'{source}/tools/demo' --build '{build}'")
-        done = subprocess.run(["bash", "-euo", "pipefail", "-c", executed], cwd=folder, capture_output=True, text=True, timeout=600)
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", executed], cwd=folder, env=environment, capture_output=True, text=True,
+                              timeout=600)
+        count += 1
         if done.returncode:
             problems.append(f"{path}: '{command}' ends with {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
         elif block["output"]:
             why = difference(normalized(block["expected"] or ""), normalized(done.stdout))
             if why:
                 problems.append(f"{path}: '{command}' {why}")
-    return problems, len(blocks)
+    return problems, count
 
 
 def check_links(path, text):
@@ -96,9 +105,10 @@ def main():
     problems, commands = [], 0
     pages = [source / "README.md", *sorted((source / "docs").glob("*.md"))]
     with tempfile.TemporaryDirectory() as folder:
-        # Commands see the tree as a reader does; files that they write stay here.
-        for name in ("kernels_spec", "generated", "tests", "tools"):
-            os.symlink(source / name, os.path.join(folder, name))
+        # Files that commands write stay here.
+        for entry in source.iterdir():
+            if entry != build and entry.name != "build" and not entry.name.startswith("."):
+                os.symlink(entry, os.path.join(folder, entry.name))
         os.symlink(build, os.path.join(folder, "build"))
         for page in pages:
             text = page.read_text()
