@@ -35,6 +35,7 @@ private:
   LogicalResult visitEpilogue(fp4::EpilogueOp op);
 
   FailureOr<View> viewOf(Operation *user, Value value);
+  FailureOr<View> statisticsInput(Operation *user, Value value);
   LogicalResult materialize(Operation *user, Value value);
   LogicalResult materializeAll(Operation *user, ValueRange values);
   FailureOr<int> amaxOf(fp4::BlockScaleOp op);
@@ -152,19 +153,25 @@ LogicalResult Planner::materializeAll(Operation *user, ValueRange values) {
   return success();
 }
 
+/// How the statistics kernels can read `value`: they apply a prologue and nothing else.
+FailureOr<View> Planner::statisticsInput(Operation *user, Value value) {
+  FailureOr<View> view = viewOf(user, value);
+  if (failed(view) || (!view->center && !view->hadamard))
+    return view;
+  if (failed(materialize(user, value)))
+    return failure();
+  View stored;
+  stored.root = value;
+  return stored;
+}
+
 /// The mean, and the residual's amax where a block scale will ask for it: column extremes give it without a pass of its own.
 LogicalResult Planner::visitCenter(fp4::CenterOp op) {
   if (op.getMask())
     return op.emitOpError() << "with a mask has no kernel on target '" << plan.target << "'";
-  FailureOr<View> input = viewOf(op, op.getInput());
+  FailureOr<View> input = statisticsInput(op, op.getInput());
   if (failed(input))
     return failure();
-  if (input->center || input->hadamard) {
-    if (failed(materialize(op, op.getInput())))
-      return failure();
-    input = View();
-    input->root = op.getInput();
-  }
   int amax = -1;
   for (Operation *user : op.getResidual().getUsers())
     if (auto scale = dyn_cast<fp4::BlockScaleOp>(user))
@@ -250,15 +257,9 @@ LogicalResult Planner::visit(Operation *op) {
       .Case([&](fp4::ColumnSumOp op) -> LogicalResult {
         if (op.getMask())
           return op.emitOpError() << "with a mask has no kernel on target '" << plan.target << "'";
-        FailureOr<View> input = viewOf(op, op.getInput());
+        FailureOr<View> input = statisticsInput(op, op.getInput());
         if (failed(input))
           return failure();
-        if (input->center || input->hadamard) {
-          if (failed(materialize(op, op.getInput())))
-            return failure();
-          input = View();
-          input->root = op.getInput();
-        }
         writer.addColumnSum(*input, op.getResult());
         return success();
       })
