@@ -15,10 +15,11 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-constexpr const char *kBufferKinds[] = {"input", "output", "workspace"};
+constexpr const char *kBufferKinds[] = {"input", "output", "workspace", "weights", "saved", "gradient"};
 constexpr const char *kParts[] = {"tensor", "codes", "scales", "amax"};
 constexpr const char *kArgumentKinds[] = {"pointer", "i32", "i64", "f32"};
-constexpr const char *kLaunchKinds[] = {"kernel", "memset"};
+constexpr const char *kLaunchKinds[] = {"kernel", "memset", "reduce"};
+constexpr const char *kReductions[] = {"sum", "max"};
 constexpr const char *kElementTypes[] = {"f32", "bf16", "f16", "i64", "i32", "i8"};
 
 //===----------------------------------------------------------------------===//
@@ -82,11 +83,17 @@ Json write(const Variant &variant) {
           {"sharedBytes", variant.sharedBytes}};
 }
 
-Json write(const Launch &launch) {
+Json write(const Launch &launch, bool hasPhases) {
   Json json = {{"kind", kLaunchKinds[static_cast<int>(launch.kind)]}, {"label", launch.label}};
-  if (launch.kind == Launch::Kind::Memset) {
+  if (hasPhases)
+    json["phase"] = launch.phase;
+  if (launch.kind != Launch::Kind::Kernel) {
     json["buffer"] = launch.buffer;
     json["bytes"] = launch.bytes.str();
+    if (launch.kind == Launch::Kind::Reduce) {
+      json["offset"] = launch.offset.str();
+      json["reduction"] = kReductions[static_cast<int>(launch.reduction)];
+    }
     return json;
   }
   json["variants"] = Json::array();
@@ -187,6 +194,15 @@ public:
     Reader inner(*field, path + "." + key, error);
     read(inner);
   }
+  std::vector<std::string> stringList(const char *key) {
+    std::vector<std::string> result;
+    const Json *field = find(key, "an array of strings", [](const Json &value) {
+      return value.is_array() && std::all_of(value.begin(), value.end(), [](const Json &e) { return e.is_string(); });
+    });
+    for (size_t i = 0; field && i < field->size(); ++i)
+      result.push_back((*field)[i].get<std::string>());
+    return result;
+  }
   bool has(const char *key) const { return json.is_object() && json.contains(key); }
   void fail(const std::string &key, const std::string &expected) {
     if (!error->empty())
@@ -285,8 +301,13 @@ Variant readVariant(Reader &reader) {
 
 } // namespace
 
+const char *bufferKindName(Buffer::Kind kind) { return kBufferKinds[static_cast<int>(kind)]; }
+const char *reductionName(Launch::Reduction reduction) { return kReductions[static_cast<int>(reduction)]; }
+
 std::string Plan::toJson() const {
   Json json = {{"version", kManifestVersion}, {"spec", spec}, {"target", target}, {"ptxVersion", ptxVersion}};
+  if (!phases.empty())
+    json["phases"] = phases;
   json["dims"] = Json::array();
   for (const Dimension &dim : dims)
     json["dims"].push_back({{"origin", dim.origin}});
@@ -298,7 +319,9 @@ std::string Plan::toJson() const {
   list("buffers", buffers);
   list("inputs", inputs);
   list("outputs", outputs);
-  list("launches", launches);
+  json["launches"] = Json::array();
+  for (const Launch &launch : launches)
+    json["launches"].push_back(write(launch, !phases.empty()));
   // Names come from source text and may be any bytes.
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -319,6 +342,8 @@ bool Plan::fromJson(const std::string &text, Plan *plan, std::string *error) {
   plan->spec = reader.string("spec");
   plan->target = reader.string("target");
   plan->ptxVersion = reader.string("ptxVersion");
+  if (reader.has("phases"))
+    plan->phases = reader.stringList("phases");
   reader.objects("dims", [&](Reader &dim) { plan->dims.push_back({dim.string("origin")}); });
   reader.objects("buffers", [&](Reader &entry) {
     Buffer buffer;
@@ -335,9 +360,15 @@ bool Plan::fromJson(const std::string &text, Plan *plan, std::string *error) {
     Launch launch;
     launch.kind = static_cast<Launch::Kind>(entry.choice("kind", kLaunchKinds));
     launch.label = entry.string("label");
-    if (launch.kind == Launch::Kind::Memset) {
+    if (!plan->phases.empty())
+      launch.phase = entry.smallInteger("phase");
+    if (launch.kind != Launch::Kind::Kernel) {
       launch.buffer = entry.smallInteger("buffer");
       launch.bytes = entry.expression("bytes");
+      if (launch.kind == Launch::Kind::Reduce) {
+        launch.offset = entry.expression("offset");
+        launch.reduction = static_cast<Launch::Reduction>(entry.choice("reduction", kReductions));
+      }
     } else {
       entry.objects("variants", [&](Reader &variant) { launch.variants.push_back(readVariant(variant)); });
       entry.objects("args", [&](Reader &argument) { launch.args.push_back(readArgument(argument)); });
