@@ -53,13 +53,13 @@ struct LaunchBuffers {
   const uint64_t *outputs = nullptr;
   /// May be 0 if `workspaceBytes` is 0.
   uint64_t workspace = 0;
+  /// A CUstream; null is the default stream.
+  void *stream = nullptr;
   /// Of a plan with phases; each may be 0 if its size is 0 or the phase does not use it.
   uint64_t weights = 0, saved = 0, gradient = 0;
   /// Called where ranks combine values; null: there is one rank.
   ReduceHook reduceHook = nullptr;
   void *reduceUser = nullptr;
-  /// A CUstream; null is the default stream.
-  void *stream = nullptr;
 };
 
 /// One kernel launch that `run` made and timed.
