@@ -213,14 +213,16 @@ LogicalResult CenterOp::verify() {
 }
 
 LogicalResult HadamardOp::verify() {
-  if (failed(checkSameShape(*this, getInput(), getResult(), "a result")) || // hadamard_c1
-      failed(checkAxis(*this, getAxis())))                                  // hadamard_c2
+  if (failed(checkAxis(*this, getAxis()))) // hadamard_c2
     return failure();
-  int64_t extent = shapeOf(getInput())[getAxis()];
-  if (!ShapedType::isDynamic(extent) && extent % 16 != 0) // hadamard_c3
-    return emitOpError() << "expects an extent along axis " << getAxis() << " that is a multiple of 16, but got "
-                         << extent;
-  if (getSigns().size() != 16) // hadamard_c4
+  llvm::SmallVector<int64_t> expected(shapeOf(getInput()));
+  if (int64_t &extent = expected[getAxis()]; !ShapedType::isDynamic(extent))
+    extent = (extent + 15) / 16 * 16;
+  if (!agree(shapeOf(getResult()), expected)) // hadamard_c1
+    return emitOpError() << "expects a result of shape " << text(expected)
+                         << ", the input's with whole groups of 16 along axis " << getAxis() << ", but got "
+                         << text(shapeOf(getResult()));
+  if (getSigns().size() != 16) // hadamard_c3
     return emitOpError() << "expects 16 signs, but got " << getSigns().size();
   for (int32_t sign : getSigns())
     if (sign != 1 && sign != -1)
@@ -322,6 +324,10 @@ LogicalResult QuantizeOp::verify() {
                          << (getSeed()     ? getOffset() ? "both" : "a seed alone"
                              : getOffset() ? "an offset alone"
                                            : "neither");
+  int64_t stream = getStream(), limit = stochastic ? 255 : 0;
+  if (stream < 0 || stream > limit) // quantize_c6
+    return emitOpError() << "expects stream 0" << (stochastic ? " to 255" : "") << " with "
+                         << stringifyRounding(getRounding()) << " rounding, but got " << stream;
   return success();
 }
 
@@ -369,6 +375,17 @@ LogicalResult ColumnSumOp::verify() {
     return emitOpError() << "expects a result of one value for each of the input's " << text(shapeOf(getInput())[1])
                          << " columns, but got " << text(shapeOf(getResult())[0]);
   return checkMask(*this, getMask(), getInput()); // column_sum_c2
+}
+
+LogicalResult ReshapeOp::verify() {
+  auto from = cast<RankedTensorType>(getInput().getType()), to = cast<RankedTensorType>(getResult().getType());
+  RankedTensorType matrix = from.getRank() == 2 ? from : to, vector = from.getRank() == 2 ? to : from;
+  if (vector.getRank() != 1 || matrix.getRank() != 2 || matrix.getShape()[0] != 1) // reshape_c1
+    return emitOpError() << "expects a vector and a matrix of one row, but got " << from << " and " << to;
+  if (!agree(vector.getShape()[0], matrix.getShape()[1]) ||
+      from.getElementType() != to.getElementType()) // reshape_c2
+    return emitOpError() << "expects equal extents and element types, but got " << from << " and " << to;
+  return success();
 }
 
 #define GET_OP_CLASSES

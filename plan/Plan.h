@@ -32,6 +32,8 @@ struct TensorInfo {
   std::vector<Expr> shape;
   /// Index into Plan::buffers.
   int buffer = -1;
+  /// In a signature: callers may leave the input out and compile without it.
+  bool optional = false;
 };
 
 /// What part of which value of the spec a buffer holds: what `--check` compares with the evaluator.

@@ -58,10 +58,13 @@ Json write(const Buffer &buffer) {
 }
 
 Json write(const TensorInfo &tensor) {
-  return {{"name", tensor.name},
-          {"type", elementTypeName(tensor.type)},
-          {"shape", expressions(tensor.shape)},
-          {"buffer", tensor.buffer}};
+  Json json = {{"name", tensor.name},
+               {"type", elementTypeName(tensor.type)},
+               {"shape", expressions(tensor.shape)},
+               {"buffer", tensor.buffer}};
+  if (tensor.optional)
+    json["optional"] = true;
+  return json;
 }
 
 Json write(const Argument &argument) {
@@ -128,6 +131,10 @@ public:
       return value.is_number_integer() && !(value.is_number_unsigned() && value.get<uint64_t>() > INT64_MAX);
     });
     return field ? field->get<int64_t>() : 0;
+  }
+  bool boolean(const char *key) {
+    const Json *field = find(key, "true or false", [](const Json &value) { return value.is_boolean(); });
+    return field && field->get<bool>();
   }
   int smallInteger(const char *key) {
     int64_t value = integer(key);
@@ -265,6 +272,7 @@ TensorInfo readTensor(Reader &reader) {
   tensor.type = static_cast<ElementType>(reader.choice("type", kElementTypes));
   tensor.shape = reader.expressionList("shape");
   tensor.buffer = reader.smallInteger("buffer");
+  tensor.optional = reader.has("optional") && reader.boolean("optional");
   return tensor;
 }
 

@@ -87,35 +87,34 @@ FailureOr<CenterResult> evaluateCenter(fp4::CenterOp op, const HostTensor &input
 }
 
 FailureOr<HostTensor> evaluateHadamard(fp4::HadamardOp op, const HostTensor &input) {
-  int64_t axis = op.getAxis(), extent = input.shape[static_cast<size_t>(axis)],
-          others = input.shape[static_cast<size_t>(1 - axis)];
-  if (extent % 16 != 0)
-    return op.emitOpError() << "expects an extent along axis " << axis << " that is a multiple of 16, but got "
-                            << extent,
-           failure();
+  size_t axis = static_cast<size_t>(op.getAxis());
+  int64_t extent = input.shape[axis], others = input.shape[1 - axis];
   std::array<int, 16> signs;
   llvm::copy(op.getSigns(), signs.begin());
-  HostTensor result(Element::F32, input.shape);
+  std::vector<int64_t> shape = input.shape;
+  shape[axis] = numerics::ceilDiv(extent, 16) * 16;
+  HostTensor result(Element::F32, shape);
   if (!input.bound.empty())
     result.bound.resize(result.floats.size());
-  int64_t columns = input.shape[1];
   for (int64_t other = 0; other < others; ++other)
     for (int64_t group = 0; group < extent; group += 16) {
-      auto index = [&](int64_t i) {
+      auto index = [&](int64_t i, int64_t columns) {
         return static_cast<size_t>(axis == 1 ? other * columns + group + i : (group + i) * columns + other);
       };
-      float values[16];
+      float values[16] = {}; // a last group that is not full ends in zeros
       double magnitude = 0.0, bound = 0.0;
-      for (int64_t i = 0; i < 16; ++i) {
-        values[i] = input.floats[index(i)];
+      for (int64_t i = 0; i < std::min<int64_t>(16, extent - group); ++i) {
+        size_t from = index(i, input.shape[1]);
+        values[i] = input.floats[from];
         magnitude += std::fabs(values[i]);
-        bound += input.boundAt(static_cast<int64_t>(index(i)));
+        bound += input.boundAt(static_cast<int64_t>(from));
       }
       numerics::hadamard16(values, signs.data());
       for (int64_t i = 0; i < 16; ++i) {
-        result.floats[index(i)] = values[i];
+        size_t to = index(i, shape[1]);
+        result.floats[to] = values[i];
         if (!result.bound.empty())
-          result.bound[index(i)] = 0.25f * sumBound(16, magnitude, bound);
+          result.bound[to] = 0.25f * sumBound(16, magnitude, bound);
       }
     }
   return result;
