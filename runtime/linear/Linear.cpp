@@ -7,6 +7,7 @@
 #include "fourfold/Recipe.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <atomic>
@@ -299,13 +300,22 @@ Status Linear::create(const Device &device, const Compiler &compiler, const Line
   made->recipe = made->descriptor.recipe;
   made->descriptor.recipe = made->recipe.c_str();
   const LinearDescriptor &descriptor = made->descriptor;
-  Spec spec;
-  RecipeOptions options{descriptor.hasBias, descriptor.hasMask, descriptor.accumulate};
-  if (Status status = readRecipe(made->recipe, options, &spec); !status.ok())
+  Recipe recipe;
+  RecipeOptions options;
+  options.bias = descriptor.hasBias;
+  options.mask = descriptor.hasMask;
+  options.accumulate = descriptor.accumulate;
+  options.distributed = descriptor.reduceHook != nullptr;
+  if (Status status = readRecipe(made->recipe, options, &recipe); !status.ok())
     return status;
-  std::string key = fmt::format("compiled {} {}{}{} {}", compiler.path(), options.bias, options.mask,
-                                options.accumulate, spec.text);
-  auto compile = [&](CompiledSpec *compiled) { return compiler.compile(spec, device.target(), compiled); };
+  std::string key = fmt::format("compiled {} {} {}\n{}\n{}\n{}", compiler.path(), fmt::join(recipe.absent, " "),
+                                recipe.distributed, recipe.forward.text, recipe.dgrad.text, recipe.wgrad.text);
+  auto compile = [&](CompiledSpec *compiled) {
+    Spec linked;
+    if (Status status = compiler.link(recipe, &linked); !status.ok())
+      return status;
+    return compiler.compile(linked, device.target(), compiled);
+  };
   if (Status status = loadRecipe(device, key, compile, &made->loaded); !status.ok())
     return status;
   if (Status status = made->init(); !status.ok())

@@ -96,19 +96,24 @@ Status findRecipe(const std::string &name, std::string *folder) {
                       fmt::join(recipeFolders(), ", "))};
 }
 
-Status readRecipe(const std::string &name, const RecipeOptions &, Spec *spec) {
+Status readRecipe(const std::string &name, const RecipeOptions &options, Recipe *recipe) {
   std::string folder;
   if (Status status = findRecipe(name, &folder); !status.ok())
     return status;
-  spec->text.clear();
-  spec->fileName = folder;
-  spec->function = "linear";
-  for (const char *pass : kPasses) {
-    std::string text;
-    if (Status status = readFile((fs::path(folder) / pass).string(), &text); !status.ok())
+  *recipe = Recipe();
+  Spec *specs[] = {&recipe->forward, &recipe->dgrad, &recipe->wgrad};
+  for (size_t i = 0; i < 3; ++i) {
+    specs[i]->fileName = (fs::path(folder) / kPasses[i]).string();
+    if (Status status = readFile(specs[i]->fileName, &specs[i]->text); !status.ok())
       return status;
-    spec->text += text + "\n";
   }
+  if (!options.bias)
+    recipe->absent = {"bias", "db"};
+  if (!options.mask)
+    recipe->absent.push_back("mask");
+  if (!options.accumulate)
+    recipe->absent.push_back("dw_in");
+  recipe->distributed = options.distributed;
   return {};
 }
 

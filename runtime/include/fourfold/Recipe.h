@@ -8,11 +8,14 @@
 
 namespace fourfold {
 
-/// The optional tensors that a recipe is compiled with.
+/// The optional parts that a layer of a recipe is compiled with.
 struct RecipeOptions {
+  /// Arguments bias, mask and dw_in; the result db comes with the bias.
   bool bias = false;
   bool mask = false;
   bool accumulate = false;
+  /// Statistics are reduced over ranks.
+  bool distributed = false;
 };
 
 /// A recipe that was found.
@@ -26,8 +29,8 @@ FOURFOLD_API std::vector<RecipeInfo> listRecipes();
 /// The folder of a recipe. A name with a slash in it is the folder itself; others are looked for in the folders of
 /// FOURFOLD_RECIPES (separated by colons), then in share/fourfold/recipes next to the executable's or this library's folder.
 FOURFOLD_API Status findRecipe(const std::string &nameOrFolder, std::string *folder);
-/// Reads a recipe's three passes: the text of a spec that `Compiler::compile` links to the layer.
-FOURFOLD_API Status readRecipe(const std::string &nameOrFolder, const RecipeOptions &options, Spec *spec);
+/// Reads a recipe's three specs, which `Compiler::link` makes one.
+FOURFOLD_API Status readRecipe(const std::string &nameOrFolder, const RecipeOptions &options, Recipe *recipe);
 
 } // namespace fourfold
 
