@@ -25,6 +25,20 @@ Val amaxBits(KernelBuilder &k, llvm::ArrayRef<Val> values) {
   return result;
 }
 
+Val finiteAmax(KernelBuilder &k, llvm::ArrayRef<Val> values, Val amax) {
+  for (Val value : values) {
+    Val bits = k.asBits(value) & 0x7fffffff;
+    amax = umax(amax, k.select(bits < kInfinityBits, bits, k.c32(0)));
+  }
+  return amax;
+}
+
+void publishAmax(KernelBuilder &k, Val amax, Val pointer) {
+  for (int mask = 1; mask < 32; mask *= 2)
+    amax = umax(amax, k.shuffleXor(amax, mask));
+  k.ifThen(k.logicalAnd(equals(k.threadId() & 31, 0), k.c32(0) < amax), [&] { k.atomicMaxU32(pointer, amax); });
+}
+
 void applyHadamard(KernelBuilder &k, llvm::MutableArrayRef<Val> values, llvm::ArrayRef<int> signs) {
   // Signs, butterflies of stride 1, 2, 4, 8, a quarter.
   for (size_t base = 0; base < values.size(); base += 16) {

@@ -28,6 +28,13 @@ struct QuantizeConfig {
 /// The largest magnitude of `values` as bits; at least 0x7f800000 if one is NaN or infinite.
 Val amaxBits(KernelBuilder &k, llvm::ArrayRef<Val> values);
 
+/// The largest finite magnitude as bits, of `amax` and `values`.
+Val finiteAmax(KernelBuilder &k, llvm::ArrayRef<Val> values, Val amax);
+
+/// Raises the tensor amax at `pointer` to the warp's largest `amax`, by one atomic where it is not 0: maxima of bits commute, so the
+/// result does not depend on the order. All lanes must call it.
+void publishAmax(KernelBuilder &k, Val amax, Val pointer);
+
 /// In place: the transform of each group of 16 (Numerics.h, hadamard16).
 void applyHadamard(KernelBuilder &k, llvm::MutableArrayRef<Val> values, llvm::ArrayRef<int> signs);
 

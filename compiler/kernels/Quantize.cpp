@@ -55,22 +55,6 @@ static std::pair<Val, Val> placeSixteen(KernelBuilder &k, const RowReader &reade
   return {item / perRow, (item % perRow) * 16};
 }
 
-/// The largest finite magnitude as bits, of `amax` and `values`.
-static Val finiteAmax(KernelBuilder &k, llvm::ArrayRef<Val> values, Val amax) {
-  for (Val value : values) {
-    Val bits = k.asBits(value) & 0x7fffffff;
-    amax = umax(amax, k.select(bits < int64_t{0x7f800000}, bits, k.c32(0)));
-  }
-  return amax;
-}
-
-/// One atomic a warp that has something to say: maxima of bits commute, so the result does not depend on the order.
-static void publishAmax(KernelBuilder &k, Val amax, Val pointer) {
-  for (int mask = 1; mask < 32; mask *= 2)
-    amax = umax(amax, k.shuffleXor(amax, mask));
-  k.ifThen(k.logicalAnd(equals(k.threadId() & 31, 0), k.c32(0) < amax), [&] { k.atomicMaxU32(pointer, amax); });
-}
-
 void buildAmax(gpu::GPUModuleOp module, llvm::StringRef name, const RowSource &source, llvm::ArrayRef<int> hadamardSigns) {
   SmallVector<Type> params = source.paramTypes(module.getContext());
   unsigned amaxParam = static_cast<unsigned>(params.size());
@@ -82,33 +66,6 @@ void buildAmax(gpu::GPUModuleOp module, llvm::StringRef name, const RowSource &s
   if (!hadamardSigns.empty())
     applyHadamard(k, values, hadamardSigns);
   publishAmax(k, finiteAmax(k, values, k.c32(0)), k.param(amaxParam));
-  k.finish();
-}
-
-void buildAmaxColumns(gpu::GPUModuleOp module, llvm::StringRef name, const RowSource &source,
-                      llvm::ArrayRef<int> hadamardSigns, bool plain) {
-  constexpr int kColumns = 4, kRows = 16;
-  SmallVector<Type> params = source.paramTypes(module.getContext());
-  unsigned amaxParam = static_cast<unsigned>(params.size());
-  params.append(plain ? 2 : 1, LLVM::LLVMPointerType::get(module.getContext(), 1));
-  KernelBuilder k(module, name, params, kRowThreads);
-  RowReader reader(k, source, 0);
-  Val item = k.blockId(0) * kRowThreads + k.threadId();
-  Val perGroup = (reader.columns() + (kColumns - 1)) / kColumns;
-  Val row = (item / perGroup) * kRows, column = (item % perGroup) * kColumns;
-  SmallVector<SmallVector<Val>> columns(kColumns);
-  for (int i = 0; i < kRows; ++i)
-    for (auto [j, value] : llvm::enumerate(reader.read(row + i, column, kColumns)))
-      columns[j].push_back(value);
-  Val transformed = k.c32(0), untransformed = k.c32(0);
-  for (SmallVector<Val> &values : columns) {
-    untransformed = finiteAmax(k, values, untransformed);
-    applyHadamard(k, values, hadamardSigns);
-    transformed = finiteAmax(k, values, transformed);
-  }
-  publishAmax(k, transformed, k.param(amaxParam));
-  if (plain)
-    publishAmax(k, untransformed, k.param(amaxParam + 1));
   k.finish();
 }
 

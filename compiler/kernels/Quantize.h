@@ -27,13 +27,6 @@ void buildQuantize(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const Ta
 void buildAmax(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const RowSource &source,
                llvm::ArrayRef<int> hadamardSigns);
 
-/// The same of the transform along the columns of the source (fp4.hadamard, axis 0), and with `plain` also of the source itself: one
-/// read for both.
-///
-/// Parameters: the source's, then the transform's amax, [the source's]. Grid: one thread for each 16 rows by 4 columns.
-void buildAmaxColumns(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const RowSource &source,
-                      llvm::ArrayRef<int> hadamardSigns, bool plain);
-
 /// Stores a row source as a tensor of `elementType` (f32, bf16, f16). With a transform the columns of the result are padded to 16.
 ///
 /// Parameters: the source's, then the destination. Grid: as buildAmax.

@@ -3,6 +3,8 @@
 
 #include "compiler/kernels/Statistics.h"
 
+#include "compiler/kernels/BlockQuantizer.h"
+
 #include <limits>
 
 using namespace mlir;
@@ -139,12 +141,6 @@ Val residualAmaxBits(KernelBuilder &k, Val least, Val greatest, Val mean) {
     bits = umax(bits, k.select(magnitude < 0x7f800000, magnitude, k.c32(0)));
   }
   return bits;
-}
-
-void publishAmax(KernelBuilder &k, Val bits, Val pointer) {
-  for (int mask = 1; mask < 32; mask *= 2)
-    bits = umax(bits, k.shuffleXor(bits, mask));
-  k.ifThen(k.logicalAnd(equals(k.threadId() & 31, 0), k.c32(0) < bits), [&] { k.atomicMaxU32(pointer, bits); });
 }
 
 } // namespace

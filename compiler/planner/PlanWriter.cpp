@@ -343,6 +343,11 @@ static Expr sixteenGrid(llvm::ArrayRef<Expr> extents) {
   return plan::ceilDiv(extents[0] * plan::ceilDiv(extents[1], 16), kRowThreads);
 }
 
+/// Tiles of 64 columns come in pairs, so that the scales of 128 columns are written whole.
+static std::array<Expr, 3> tileGrid(llvm::ArrayRef<Expr> extents) {
+  return {plan::ceilDiv(extents[1], 2 * kQuantizeTileColumns) * 2, plan::ceilDiv(extents[0], kQuantizeTileRows), 1};
+}
+
 void PlanWriter::addAmax(const View &view, int amax, llvm::StringRef label) {
   std::vector<Argument> args;
   RowSource source = rowSource(view, &args);
@@ -368,9 +373,7 @@ void PlanWriter::addAmaxColumns(const View &view, fp4::HadamardOp hadamard, int 
   std::string kernel = std::string("amax_columns") + (plain ? "_and_plain" : "") + sourceName(view, source) + signsName(signs);
   if (isNewKernel(kernel))
     buildAmaxColumns(kernels, kernel, source, signs, plain);
-  SmallVector<Expr> extents = shapes.of(view.root);
-  Expr threads = plan::ceilDiv(extents[0], 16) * plan::ceilDiv(extents[1], 4);
-  addLaunch(label, kernel, {plan::ceilDiv(threads, kRowThreads), 1, 1}, kRowThreads, 0, args);
+  addLaunch(label, kernel, tileGrid(shapes.of(view.root)), 256, kQuantizeTileBytes, args);
 }
 
 //===----------------------------------------------------------------------===//
@@ -459,11 +462,8 @@ void PlanWriter::addQuantizeTile(const View &view, const std::optional<PlannedQu
   kernel += "_columns" + configName(columnConfig) + sourceName(view, source);
   if (isNewKernel(kernel))
     buildQuantizeTile(kernels, kernel, target, source, rowConfig, columnConfig);
-  SmallVector<Expr> extents = shapes.of(view.root);
   fp4::QuantizeOp op = columns.op;
-  addLaunch(label + valueName(op.getResult()).str(), kernel,
-            {plan::ceilDiv(extents[1], 2 * kQuantizeTileColumns) * 2, plan::ceilDiv(extents[0], kQuantizeTileRows), 1}, 256,
-            kQuantizeTileBytes, args);
+  addLaunch(label + valueName(op.getResult()).str(), kernel, tileGrid(shapes.of(view.root)), 256, kQuantizeTileBytes, args);
 }
 
 void PlanWriter::addDequantize(fp4::DequantizeOp op) {

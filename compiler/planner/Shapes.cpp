@@ -61,6 +61,12 @@ LogicalResult Shapes::unify(Operation *op, int lhs, int rhs, llvm::function_ref<
   if (constants[a] >= 0 && constants[b] >= 0 && constants[a] != constants[b])
     return op->emitOpError() << "needs " << name(false) << " (" << constants[a] << ") to equal " << name(true) << " ("
                              << constants[b] << ")";
+  for (auto [rounded, other] : {std::pair(a, b), std::pair(b, a)})
+    for (int from = roundedFrom[rounded]; from >= 0; from = roundedFrom[find(from)])
+      if (find(from) == other)
+        return op->emitOpError() << "needs " << name(false) << " to equal " << name(true)
+                                 << ", but one is the other rounded up to a multiple of 16 by fp4.hadamard: transform both "
+                                    "operands, or make the extent static";
   // Extents that are equal after rounding up must be equal before: 17 and 20 tokens are not the same tokens.
   if (roundedFrom[a] >= 0 && roundedFrom[b] >= 0) {
     if (failed(unify(op, roundedFrom[a], roundedFrom[b], name)))
