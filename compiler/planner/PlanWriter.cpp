@@ -86,6 +86,9 @@ int PlanWriter::tensorBuffer(Value value) {
                                                       : plan::Buffer::Kind::Workspace;
   int index = addBuffer(contents.value, bytes, kind);
   plan.buffers[index].contents = contents;
+  // Seeds and offsets lie side by side in the caller's memory; no kernel loads more than the one element.
+  if (kind == plan::Buffer::Kind::Input && contents.shape.empty())
+    plan.buffers[index].alignment = plan::elementTypeBytes(contents.type);
   return tensors[value] = index;
 }
 

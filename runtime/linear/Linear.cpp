@@ -228,10 +228,10 @@ Status Linear::Impl::prepare(int64_t tokens, std::shared_ptr<const LinearPlan::I
   made->inFeatures = descriptor.inFeatures;
   if (Status status = bind(tokens, -1, &made->binding); !status.ok())
     return status;
-  made->workspaceBytes = made->binding.workspaceBytes();
-  if (descriptor.accumulate && descriptor.hasBias) {
-    made->biasPlace = (made->workspaceBytes + 255) / 256 * 256;
-    made->workspaceBytes = made->biasPlace + static_cast<uint64_t>(descriptor.outFeatures) * 4;
+  made->gradientBytes = made->binding.gradientBytes();
+  if (keepsBiasGradient()) {
+    made->biasPlace = (made->gradientBytes + 255) / 256 * 256;
+    made->gradientBytes = made->biasPlace + static_cast<uint64_t>(descriptor.outFeatures) * 4;
   }
   made->forwardReadsW = reads(Phase::Forward, "w");
   for (Phase phase : {Phase::Gradient, Phase::Dgrad, Phase::Wgrad}) {
@@ -358,8 +358,8 @@ const Device &Linear::device() const { return impl->device; }
 int64_t LinearPlan::tokens() const { return impl->tokens; }
 uint64_t LinearPlan::weightsBytes() const { return impl->binding.weightsBytes(); }
 uint64_t LinearPlan::savedBytes() const { return impl->binding.savedBytes(); }
-uint64_t LinearPlan::gradientBytes() const { return impl->binding.gradientBytes(); }
-uint64_t LinearPlan::workspaceBytes() const { return impl->workspaceBytes; }
+uint64_t LinearPlan::gradientBytes() const { return impl->gradientBytes; }
+uint64_t LinearPlan::workspaceBytes() const { return impl->binding.workspaceBytes(); }
 uint64_t LinearPlan::activationBytesBF16() const {
   return static_cast<uint64_t>(impl->tokens) * static_cast<uint64_t>(impl->inFeatures) * 2;
 }

@@ -32,8 +32,8 @@ struct LinearPlan::Impl {
   uint64_t layer = 0;
   int64_t tokens = 0;
   Binding binding;
-  /// With the place for a db that is added to another.
-  uint64_t workspaceBytes = 0;
+  /// With the place for the db of these tokens, if it may have to be added to another.
+  uint64_t gradientBytes = 0;
   /// Where that place begins.
   uint64_t biasPlace = 0;
   int64_t inFeatures = 0;
@@ -63,9 +63,10 @@ struct Linear::Impl {
   Status prepare(int64_t tokens, std::shared_ptr<const LinearPlan::Impl> *plan) const;
   /// Whether a phase reads the input of this name.
   bool reads(Phase phase, const char *input) const;
-  /// Enqueues a phase. With `biasGradient` not 0, db is written there.
-  Status launch(const Binding &binding, Phase phase, void *stream, const LinearTensors &tensors,
-                uint64_t biasGradient = 0) const;
+  /// Whether db goes to the gradient area first: any backward phase may compute it, and others read it.
+  bool keepsBiasGradient() const { return descriptor.accumulate && descriptor.hasBias; }
+  /// Enqueues a phase. `plan` is null for the weights.
+  Status launch(const LinearPlan::Impl *plan, Phase phase, void *stream, const LinearTensors &tensors) const;
 
 private:
   Status checkSignature();

@@ -14,8 +14,8 @@ static Status in(const char *call, const Status &status) {
 
 static constexpr const char *kCalls[kNumPhases] = {"quantizeWeights", "forward", "prepareGradient", "dgrad", "wgrad"};
 
-Status Linear::Impl::launch(const Binding &binding, Phase phase, void *stream, const LinearTensors &tensors,
-                            uint64_t biasGradientAddress) const {
+Status Linear::Impl::launch(const LinearPlan::Impl *plan, Phase phase, void *stream,
+                            const LinearTensors &tensors) const {
   int index = phases[static_cast<int>(phase)];
   if (index < 0) // nothing to do at this point of the recipe
     return {};
@@ -24,8 +24,13 @@ Status Linear::Impl::launch(const Binding &binding, Phase phase, void *stream, c
     inputAddresses[i] = tensors.*inputs[i];
   for (size_t i = 0; i < outputs.size(); ++i)
     outputAddresses[i] = tensors.*outputs[i];
-  if (biasGradientAddress)
-    outputAddresses[biasGradient] = biasGradientAddress;
+  if (keepsBiasGradient() && plan) {
+    if (tensors.gradient == 0 || tensors.gradient % 256)
+      return {StatusCode::InvalidArgument,
+              fmt::format("{}: expects a gradient area of {} bytes, aligned to 256, got address {:#x}",
+                          kCalls[static_cast<int>(phase)], plan->gradientBytes, tensors.gradient)};
+    outputAddresses[biasGradient] = tensors.gradient + plan->biasPlace;
+  }
   LaunchBuffers buffers;
   buffers.inputs = inputAddresses;
   buffers.outputs = outputAddresses;
@@ -36,6 +41,7 @@ Status Linear::Impl::launch(const Binding &binding, Phase phase, void *stream, c
   buffers.gradient = tensors.gradient;
   buffers.reduceHook = descriptor.reduceHook;
   buffers.reduceUser = descriptor.reduceUser;
+  const Binding &binding = plan ? plan->binding : weightsBinding;
   Status status = loaded->executable.launchPhase(binding, static_cast<size_t>(index), buffers);
   return status.ok() ? status : in(kCalls[static_cast<int>(phase)], status);
 }
@@ -56,6 +62,17 @@ Status checkCall(const LinearPtr &linear, const PlanPtr &plan, const char *call,
   return status.ok() ? status : in(call, status);
 }
 
+/// For outputs that the layer's own kernels write.
+Status checkOutput(const char *name, uint64_t address) {
+  if (address == 0)
+    return {StatusCode::InvalidArgument, fmt::format("wgrad: output '{}' has no device memory", name)};
+  if (address % 256)
+    return {StatusCode::InvalidArgument,
+            fmt::format("wgrad: output '{}' lies at {:#x}, expected an address that is a multiple of 256", name,
+                        address)};
+  return {};
+}
+
 } // namespace
 
 Status Linear::quantizeWeights(void *stream, const LinearTensors &given) const {
@@ -64,28 +81,28 @@ Status Linear::quantizeWeights(void *stream, const LinearTensors &given) const {
     return {StatusCode::InvalidArgument, "quantizeWeights: the layer was not created"};
   if (Status status = readStruct(given, "LinearTensors", &tensors); !status.ok())
     return in("quantizeWeights", status);
-  return impl->launch(impl->weightsBinding, Phase::Weights, stream, tensors);
+  return impl->launch(nullptr, Phase::Weights, stream, tensors);
 }
 
 Status Linear::forward(const LinearPlan &plan, void *stream, const LinearTensors &given) const {
   LinearTensors tensors;
   if (Status status = checkCall(impl, plan.impl, "forward", given, &tensors); !status.ok())
     return status;
-  return impl->launch(plan.impl->binding, Phase::Forward, stream, tensors);
+  return impl->launch(plan.impl.get(), Phase::Forward, stream, tensors);
 }
 
 Status Linear::prepareGradient(const LinearPlan &plan, void *stream, const LinearTensors &given) const {
   LinearTensors tensors;
   if (Status status = checkCall(impl, plan.impl, "prepareGradient", given, &tensors); !status.ok())
     return status;
-  return impl->launch(plan.impl->binding, Phase::Gradient, stream, tensors);
+  return impl->launch(plan.impl.get(), Phase::Gradient, stream, tensors);
 }
 
 Status Linear::dgrad(const LinearPlan &plan, void *stream, const LinearTensors &given) const {
   LinearTensors tensors;
   if (Status status = checkCall(impl, plan.impl, "dgrad", given, &tensors); !status.ok())
     return status;
-  return impl->launch(plan.impl->binding, Phase::Dgrad, stream, tensors);
+  return impl->launch(plan.impl.get(), Phase::Dgrad, stream, tensors);
 }
 
 Status Linear::wgrad(const LinearPlan &plan, void *stream, const LinearTensors &given, bool accumulate) const {
@@ -99,26 +116,21 @@ Status Linear::wgrad(const LinearPlan &plan, void *stream, const LinearTensors &
   // The kernels of an accumulating layer add to dw whatever it holds.
   uint64_t outFeatures = static_cast<uint64_t>(descriptor.outFeatures);
   if (descriptor.accumulate && !accumulate) {
-    if (tensors.dw == 0 || tensors.dw % 256)
-      return {StatusCode::InvalidArgument,
-              fmt::format("wgrad: output 'dw' lies at {:#x}, expected an address that is a multiple of 256",
-                          tensors.dw)};
+    if (Status status = checkOutput("dw", tensors.dw); !status.ok())
+      return status;
     Status status = impl->loaded->kernels.clear(stream, tensors.dw,
                                                 outFeatures * static_cast<uint64_t>(descriptor.inFeatures) * 4);
     if (!status.ok())
       return in("wgrad", status);
   }
-  if (!accumulate || !descriptor.hasBias)
-    return impl->launch(plan.impl->binding, Phase::Wgrad, stream, tensors);
-  // db of these tokens goes to the workspace first.
-  for (auto [name, address] : {std::pair("output 'db'", tensors.db), std::pair("the workspace", tensors.workspace)})
-    if (address == 0 || address % 256)
-      return {StatusCode::InvalidArgument,
-              fmt::format("wgrad: {} lies at {:#x}, expected an address that is a multiple of 256", name, address)};
-  uint64_t part = tensors.workspace + plan.impl->biasPlace;
-  if (Status status = impl->launch(plan.impl->binding, Phase::Wgrad, stream, tensors, part); !status.ok())
+  bool keepsBiasGradient = impl->keepsBiasGradient();
+  if (keepsBiasGradient)
+    if (Status status = checkOutput("db", tensors.db); !status.ok())
+      return status;
+  if (Status status = impl->launch(plan.impl.get(), Phase::Wgrad, stream, tensors); !status.ok() || !keepsBiasGradient)
     return status;
-  Status status = impl->loaded->kernels.add(stream, tensors.db, part, outFeatures);
+  Status status = impl->loaded->kernels.add(stream, tensors.db, tensors.gradient + plan.impl->biasPlace, outFeatures,
+                                            accumulate);
   return status.ok() ? status : in("wgrad", status);
 }
 

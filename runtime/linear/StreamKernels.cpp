@@ -10,7 +10,7 @@ namespace fourfold {
 using namespace device;
 
 // By hand, for the oldest target: PTX of sm_80 runs on all later devices. One thread advances the offset, so that a captured graph
-// draws new random bits at each replay; the addition gives db the accumulation that a bias has no epilogue for.
+// draws new random bits at each replay; the addition gives db, which has no epilogue, what dw has: to be written or added to.
 static constexpr const char kPtx[] = R"(.version 7.0
 .target sm_80
 .address_size 64
@@ -26,15 +26,16 @@ static constexpr const char kPtx[] = R"(.version 7.0
   ret;
 }
 
-.visible .entry fourfold_add_f32(.param .u64 to, .param .u64 from, .param .u32 count)
+.visible .entry fourfold_add_f32(.param .u64 to, .param .u64 from, .param .u32 count, .param .u32 keep)
 {
-  .reg .pred %p<2>;
-  .reg .b32 %r<6>;
-  .reg .f32 %f<4>;
+  .reg .pred %p<3>;
+  .reg .b32 %r<7>;
+  .reg .f32 %f<3>;
   .reg .b64 %rd<6>;
   ld.param.u64 %rd1, [to];
   ld.param.u64 %rd2, [from];
   ld.param.u32 %r1, [count];
+  ld.param.u32 %r6, [keep];
   mov.u32 %r2, %ctaid.x;
   mov.u32 %r3, %ntid.x;
   mov.u32 %r4, %tid.x;
@@ -44,10 +45,13 @@ static constexpr const char kPtx[] = R"(.version 7.0
   mul.wide.u32 %rd3, %r5, 4;
   add.s64 %rd4, %rd1, %rd3;
   add.s64 %rd5, %rd2, %rd3;
-  ld.global.f32 %f1, [%rd4];
   ld.global.f32 %f2, [%rd5];
-  add.rn.f32 %f3, %f1, %f2;
-  st.global.f32 [%rd4], %f3;
+  setp.eq.u32 %p2, %r6, 0;
+  @%p2 bra STORE;
+  ld.global.f32 %f1, [%rd4];
+  add.rn.f32 %f2, %f1, %f2;
+STORE:
+  st.global.f32 [%rd4], %f2;
 DONE:
   ret;
 }
@@ -90,10 +94,11 @@ Status StreamKernels::advance(void *stream, uint64_t address, uint64_t by) const
   return launch("advance the offset", advanceFunction, 1, 1, stream, params);
 }
 
-Status StreamKernels::add(void *stream, uint64_t to, uint64_t from, uint64_t count) const {
+Status StreamKernels::add(void *stream, uint64_t to, uint64_t from, uint64_t count, bool keep) const {
   constexpr unsigned kThreads = 256;
   unsigned number = static_cast<unsigned>(count);
-  void *params[] = {&to, &from, &number};
+  unsigned keepOld = keep;
+  void *params[] = {&to, &from, &number, &keepOld};
   return launch("accumulate", addFunction, (number + kThreads - 1) / kThreads, kThreads, stream, params);
 }
 

@@ -19,8 +19,8 @@ public:
   Status load(const Device &device);
   /// The 64-bit number at `address` += by.
   Status advance(void *stream, uint64_t address, uint64_t by) const;
-  /// to[i] += from[i] for `count` f32 values, at most 2^31 - 1.
-  Status add(void *stream, uint64_t to, uint64_t from, uint64_t count) const;
+  /// to[i] = from[i], or with `keep` to[i] += from[i], for `count` f32 values, at most 2^31 - 1.
+  Status add(void *stream, uint64_t to, uint64_t from, uint64_t count, bool keep) const;
   /// Sets memory to zero.
   Status clear(void *stream, uint64_t address, uint64_t bytes) const;
 

@@ -50,8 +50,7 @@ struct LinearDescriptor {
   void *reduceUser = nullptr;
 };
 
-/// Device addresses of a layer's tensors: row-major, contiguous, aligned to 256 bytes but for mask, seed and offset (16, 8 and
-/// 8). Each call names those it needs; others may be 0. What is needed and null, or misaligned, is an error.
+/// Device addresses of a layer's tensors: row-major, contiguous, aligned to 256 bytes but for seed and offset, to 8. Each call names those it needs; others may be 0. What is needed and null, or misaligned, is an error.
 struct LinearTensors {
   /// sizeof(LinearTensors) of the caller.
   size_t structSize = sizeof(LinearTensors);
@@ -116,11 +115,13 @@ public:
   /// As LinearPlan::weightsBytes, which no token count changes.
   uint64_t weightsBytes() const;
 
-  /// w -> weights. Needs w, weights, workspace (where their sizes are not 0, as in all calls below).
+  /// w [, seed, offset] -> weights. Needs areas of all sizes that are not 0, as all calls below; seed and offset for recipes
+  /// that round weights stochastically.
   Status quantizeWeights(void *stream, const LinearTensors &tensors) const;
-  /// x, weights [, bias, mask] -> y, saved. Needs also w if `forwardReadsW`.
+  /// x, weights [, bias, mask, seed, offset] -> y, saved. Needs also w if `forwardReadsW`.
   Status forward(const LinearPlan &plan, void *stream, const LinearTensors &tensors) const;
-  /// d [, mask, seed, offset] -> gradient: quantizes d once for both products.
+  /// d [, mask, seed, offset] -> gradient [, db]: quantizes d once for both products. db is the sum of d's columns: recipes that
+  /// need it for more than the bias compute it here already.
   Status prepareGradient(const LinearPlan &plan, void *stream, const LinearTensors &tensors) const;
   /// gradient, weights -> dx. Needs also d or w if the recipe reads them.
   Status dgrad(const LinearPlan &plan, void *stream, const LinearTensors &tensors) const;

@@ -130,13 +130,13 @@ FOURFOLD_C_API int fourfoldLinearPlanSizes(const FourfoldLinearPlan *plan, Fourf
 /* Of the quantized weight, which no token count changes. */
 FOURFOLD_C_API uint64_t fourfoldLinearWeightsBytes(const FourfoldLinear *linear);
 
-/* w -> weights */
+/* w [, seed, offset] -> weights */
 FOURFOLD_C_API int fourfoldLinearQuantizeWeights(const FourfoldLinear *linear, void *stream,
                                                  const FourfoldLinearTensors *tensors);
-/* x, weights [, w, bias, mask] -> y, saved */
+/* x, weights [, w, bias, mask, seed, offset] -> y, saved */
 FOURFOLD_C_API int fourfoldLinearForward(const FourfoldLinear *linear, const FourfoldLinearPlan *plan, void *stream,
                                          const FourfoldLinearTensors *tensors);
-/* d [, mask, seed, offset] -> gradient */
+/* d [, mask, seed, offset] -> gradient [, db] */
 FOURFOLD_C_API int fourfoldLinearPrepareGradient(const FourfoldLinear *linear, const FourfoldLinearPlan *plan, void *stream,
                                                  const FourfoldLinearTensors *tensors);
 /* gradient, weights [, d, w, mask] -> dx */
