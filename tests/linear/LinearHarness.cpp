@@ -128,8 +128,13 @@ LinearDescriptor descriptorOf(const char *recipe, const LayerShape &shape) {
   return descriptor;
 }
 
-std::map<std::string, std::vector<uint8_t>> wholeRun(const LinearDescriptor &descriptor,
-                                                     const std::map<std::string, Tensor> &tensors) {
+/// The linked recipe as one plan, compiled once a program.
+static const Executable &wholeRecipe(const LinearDescriptor &descriptor) {
+  static std::map<std::tuple<std::string, bool, bool, bool>, Executable> executables;
+  Executable &executable =
+      executables[{descriptor.recipe, descriptor.hasBias, descriptor.hasMask, descriptor.accumulate}];
+  if (executable.isLoaded())
+    return executable;
   Recipe recipe;
   RecipeOptions options;
   options.bias = descriptor.hasBias;
@@ -137,12 +142,17 @@ std::map<std::string, std::vector<uint8_t>> wholeRun(const LinearDescriptor &des
   options.accumulate = descriptor.accumulate;
   Spec linked;
   CompiledSpec compiled;
-  Executable executable;
-  std::vector<Tensor> inputs, outputs;
   require(readRecipe(descriptor.recipe, options, &recipe));
   require(theCompiler().link(recipe, &linked));
   require(theCompiler().compile(linked, "sm_120a", &compiled));
   require(Executable::load(emulatedDevice(), compiled.manifest, compiled.ptx, &executable));
+  return executable;
+}
+
+std::map<std::string, std::vector<uint8_t>> wholeRun(const LinearDescriptor &descriptor,
+                                                     const std::map<std::string, Tensor> &tensors) {
+  const Executable &executable = wholeRecipe(descriptor);
+  std::vector<Tensor> inputs, outputs;
   for (const Parameter &input : executable.inputs())
     inputs.push_back(tensors.at(input.name));
   require(executable.run(inputs, &outputs));

@@ -18,9 +18,11 @@ namespace {
 constexpr LayerShape kShape{80, 96, 48};
 
 Linear makeLayer(const LinearDescriptor &descriptor) {
+  static std::vector<Linear> made; // so that the next test finds the recipe loaded
   Linear linear;
   Status status = Linear::create(emulatedDevice(), theCompiler(), descriptor, &linear);
   EXPECT_TRUE(status.ok()) << status.message();
+  made.push_back(linear);
   return linear;
 }
 
@@ -319,10 +321,12 @@ TEST(Linear, WrongPlansAndDescriptors) {
 // Packs
 //===----------------------------------------------------------------------===//
 
-CompiledSpec compiledAveris() {
+const CompiledSpec &compiledAveris() {
+  static CompiledSpec compiled;
+  if (!compiled.ptx.empty())
+    return compiled;
   Recipe recipe;
   Spec linked;
-  CompiledSpec compiled;
   EXPECT_TRUE(readRecipe("averis", {}, &recipe).ok());
   EXPECT_TRUE(theCompiler().link(recipe, &linked).ok());
   EXPECT_TRUE(theCompiler().compile(linked, "sm_120a", &compiled).ok());

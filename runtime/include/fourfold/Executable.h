@@ -88,6 +88,7 @@ class FOURFOLD_API Executable {
 public:
   struct Impl;
   Executable() = default;
+  bool isLoaded() const { return impl != nullptr; }
 
   /// Checks the manifest, loads the PTX and finds every kernel.
   static Status load(const Device &device, const std::string &manifest, const std::string &ptx, Executable *executable);
