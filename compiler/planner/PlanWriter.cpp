@@ -87,7 +87,7 @@ int PlanWriter::tensorBuffer(Value value) {
                                                       : plan::Buffer::Kind::Workspace;
   int index = addBuffer(contents.value, bytes, kind);
   plan.buffers[index].contents = contents;
-  // Callers' tensors need what 16-byte accesses need; a scalar its own size.
+  // Callers' tensors need what 16-byte accesses need; scalars, seed and offset, lie side by side.
   if (kind != plan::Buffer::Kind::Workspace)
     plan.buffers[index].alignment = contents.shape.empty() ? plan::elementTypeBytes(contents.type) : 16;
   return tensors[value] = index;
