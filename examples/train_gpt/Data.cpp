@@ -5,6 +5,7 @@
 #include "Files.h"
 #include "Random.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <stdexcept>
 #include <unistd.h>
@@ -26,18 +27,35 @@ Tokenizer cachedTokenizer(std::string_view text, int64_t vocabulary, const std::
   return tokenizer;
 }
 
+/// The start of the first character of UTF-8 text that begins at or after a byte.
+size_t characterStart(const std::string &text, size_t position) {
+  while (position < text.size() && (text[position] & 0xc0) == 0x80)
+    ++position;
+  return position;
+}
+
+/// Up to twenty blocks of equal length, none under 20 kB: a tenth held out of each is like what is learnt, which the last tenth of a
+/// book need not be.
+std::vector<std::pair<size_t, size_t>> contiguousBlocks(const std::string &text) {
+  size_t count = std::clamp<size_t>(text.size() / 20000, 1, 20);
+  std::vector<std::pair<size_t, size_t>> blocks;
+  for (size_t i = 0; i < count; ++i)
+    blocks.emplace_back(characterStart(text, text.size() * i / count), characterStart(text, text.size() * (i + 1) / count));
+  return blocks;
+}
+
 } // namespace
 
 Data::Data(const std::string &textPath, int64_t vocabulary, int64_t context, const std::string &cachePath)
     : context(context) {
   std::string text = readFile(textPath);
   textChecksum = checksum(text);
-  // A whole character begins the held-out part.
-  size_t split = text.size() - text.size() / 10;
-  while (split < text.size() && (text[split] & 0xc0) == 0x80)
-    ++split;
-  std::string_view trainingText = std::string_view(text).substr(0, split);
-  std::string_view validationText = std::string_view(text).substr(split);
+  std::string trainingText, validationText;
+  for (const auto &[begin, end] : contiguousBlocks(text)) {
+    size_t split = characterStart(text, end - (end - begin) / 10);
+    trainingText.append(text, begin, split - begin);
+    validationText.append(text, split, end - split);
+  }
   tokenizer = cachedTokenizer(trainingText, vocabulary, cachePath);
   training = tokenizer.encode(trainingText);
   validation = tokenizer.encode(validationText);
@@ -45,7 +63,7 @@ Data::Data(const std::string &textPath, int64_t vocabulary, int64_t context, con
   int64_t shorter = static_cast<int64_t>(std::min(training.size(), validation.size()));
   if (shorter <= context)
     throw std::runtime_error(
-        fmt::format("the text '{}' of {} bytes is too short: its training part has {} tokens and its held-out tenth {}, and a "
+        fmt::format("the text '{}' of {} bytes is too short: its training part has {} tokens and its held-out part {}, and a "
                     "context of {} needs {} in each; take a longer text or a smaller --context",
                     textPath, text.size(), training.size(), validation.size(), context, context + 1));
 }

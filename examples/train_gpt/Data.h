@@ -16,7 +16,7 @@ struct Batch {
 
 class Data {
 public:
-  /// The last tenth of the text is held out; the tokenizer is trained on the rest. `cachePath` keeps the tokenizer; a file there
+  /// The last tenth of each of up to twenty equal blocks of the text is held out; the tokenizer is trained on the rest. `cachePath` keeps the tokenizer; a file there
   /// is used if it was made from the same text for the same vocabulary, else replaced. Throws std::runtime_error for a text that cannot
   /// be read or is too short for one sequence of `context` tokens in each part.
   Data(const std::string &textPath, int64_t vocabulary, int64_t context, const std::string &cachePath);

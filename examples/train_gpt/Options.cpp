@@ -61,7 +61,7 @@ int parseOptions(int argc, char **argv, Options &o) {
   CLI::Range positive(int64_t{1}, int64_t{1} << 40);
   CLI::Range natural(int64_t{0}, int64_t{1} << 40);
 
-  app.add_option("--text", o.text, "UTF-8 text to learn; its last tenth is held out")->required()->group("Data and output");
+  app.add_option("--text", o.text, "UTF-8 text to learn; the last tenth of each of 20 blocks is held out")->required()->group("Data and output");
   app.add_option("--out", o.outDir, "folder of the run, made if missing")->required()->group("Data and output");
   app.add_flag("--resume", o.resume, "go on from the checkpoint in --out, if there is one")->group("Data and output");
   app.add_flag("--overwrite", o.overwrite, "delete a run that is in --out")->group("Data and output");
