@@ -14,7 +14,7 @@ constexpr const char *kFooter = R"(Examples:
   train_gpt --text kjv.txt --out runs/averis --recipe averis --health
   train_gpt --text kjv.txt --out runs/bf16 --resume               goes on after Ctrl-C or a crash, to the same losses
 
-DIR then has metrics.csv, curves.svg, result.json, checkpoint.bin, tokenizer.bpe and, with --health, health.csv.
+DIR then has config.json, metrics.csv, curves.svg, result.json, checkpoint.bin, tokenizer.bpe and, with --health, health.csv.
 Exit codes: 0 finished, 1 error, 2 wrong usage, 130 stopped by Ctrl-C after writing a checkpoint.)";
 
 /// One line on what does not fit together, or nothing.
@@ -58,6 +58,7 @@ int parseOptions(int argc, char **argv, Options &o) {
   CLI::App app("Trains a small GPT whose block linears compute in a Fourfold recipe.", "train_gpt");
   app.footer(kFooter);
   app.get_formatter()->column_width(28);
+  app.option_defaults()->take_last(); // scripts append what they change
   CLI::Range positive(int64_t{1}, int64_t{1} << 40);
   CLI::Range natural(int64_t{0}, int64_t{1} << 40);
 

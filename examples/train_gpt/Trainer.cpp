@@ -30,7 +30,7 @@ std::string prepareFolder(const Options &options) {
                                          "another --out",
                                          options.outDir));
   if (options.overwrite)
-    for (const char *name : {"checkpoint.bin", "metrics.csv", "health.csv", "result.json", "curves.svg"})
+    for (const char *name : {"checkpoint.bin", "metrics.csv", "health.csv", "result.json", "curves.svg", "config.json"})
       fs::remove(folder / name);
   return (folder / "tokenizer.bpe").string();
 }
@@ -58,6 +58,7 @@ Trainer::Trainer(const Options &options)
     state = loadCheckpoint(inOut("checkpoint.bin"), identityOf(options, data), model.parameters);
     model.refreshWeights();
   }
+  replaceFile(inOut("config.json"), identityOf(options, data).dump(2) + "\n");
   metrics = std::make_unique<CsvFile>(inOut("metrics.csv"), kMetricsHeader, state.step);
   if (options.health)
     health = std::make_unique<Health>(inOut("health.csv"), state.step);
