@@ -73,8 +73,9 @@ public:
   virtual std::string description() const = 0;
 };
 
-/// Recipe "bf16" or "fp32" (no rounding; for tests), device "auto" or "blas". `seed` keys stochastic rounding. Throws
-/// std::runtime_error that says which recipes and devices there are.
+/// The layers of a recipe on a device. "blas" knows "bf16" and "fp32" (no rounding); devices of the runtime ("cuda:N", "emulated:TARGET") know
+/// recipes by name or folder; "auto" is blas for those two, else the runtime's first device. `seed` keys stochastic rounding. Throws
+/// std::runtime_error that says what there is.
 std::unique_ptr<LinearFactory> makeLinearFactory(const std::string &recipe, const std::string &device, uint64_t seed);
 
 } // namespace traingpt

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstring>
 #include <fcntl.h>
 #include <filesystem>
 #include <fmt/format.h>
@@ -75,7 +76,9 @@ protected:
   }
   std::string parametersOf(const std::string &out) const {
     std::string bytes = readFile(folder + "/" + out + "/checkpoint.bin");
-    return bytes.substr(bytes.size() / 2); // behind the head, which holds the seconds
+    uint64_t headSize = 0; // the head holds the seconds; before it stand magic, checksum and its size
+    std::memcpy(&headSize, bytes.data() + 16, sizeof(headSize));
+    return bytes.substr(24 + headSize);
   }
 
   std::string folder;
@@ -95,7 +98,7 @@ TEST_F(TrainProgram, ResumedRunIsTheSameRun) {
   CsvFile(folder + "/parts/metrics.csv", kMetricsHeader, 9).append("10,1280,1,1,1,1,1");
   ASSERT_EQ(run(small("parts", with({"--resume"}))), 0) << log();
   EXPECT_EQ(losses("whole"), losses("parts"));
-  EXPECT_EQ(parametersOf("whole"), parametersOf("parts"));
+  EXPECT_TRUE(parametersOf("whole") == parametersOf("parts")); // megabytes are not to be printed
   EXPECT_EQ(readMetrics(folder + "/whole/metrics.csv").size(), 12u);
   EXPECT_TRUE(std::filesystem::exists(folder + "/parts/result.json"));
   EXPECT_NE(readFile(folder + "/parts/curves.svg").find("</svg>"), std::string::npos);
