@@ -24,6 +24,15 @@ void add(const float *a, const float *b, float *sum, int64_t count) {
   });
 }
 
+/// The fixed vector behind norm `which` of a block.
+std::vector<float> fixedBias(const ModelShape &shape, int64_t block, uint32_t which, uint64_t seed) {
+  std::vector<float> bias(shape.normBias != 0.0 ? static_cast<size_t>(shape.width) : 0);
+  for (size_t i = 0; i < bias.size(); ++i)
+    bias[i] = static_cast<float>(shape.normBias) *
+              randomNormal(seed, Stream::MeanBias, 1 + 2 * static_cast<uint32_t>(block) + which, i);
+  return bias;
+}
+
 } // namespace
 
 Block::Linear Block::makeLinear(ParameterList &parameters, LinearFactory &factory, const std::string &name,
@@ -35,8 +44,8 @@ Block::Linear Block::makeLinear(ParameterList &parameters, LinearFactory &factor
 }
 
 Block::Block(ParameterList &parameters, LinearFactory &factory, const ModelShape &shape, int64_t index, uint64_t seed)
-    : width(shape.width), hidden(shape.hidden), norm1(parameters, "block" + std::to_string(index) + ".norm1", width),
-      norm2(parameters, "block" + std::to_string(index) + ".norm2", width),
+    : width(shape.width), hidden(shape.hidden), norm1(parameters, "block" + std::to_string(index) + ".norm1", width, fixedBias(shape, index, 0, seed)),
+      norm2(parameters, "block" + std::to_string(index) + ".norm2", width, fixedBias(shape, index, 1, seed)),
       attention(width, shape.heads, shape.context) {
   std::string prefix = "block" + std::to_string(index) + ".";
   uint32_t part = 16 + 4 * static_cast<uint32_t>(index);

@@ -13,6 +13,9 @@ namespace traingpt {
 struct ModelShape {
   int64_t vocabulary = 1024, layers = 4, width = 128, heads = 4, hidden = 384, context = 128;
   bool tied = false;
+  /// A coherent mean on purpose: one fixed random vector is added to every embedding (meanBias times the initial embedding's rms), and one
+  /// of its own to the output of every block norm (normBias times its initial rms, 1).
+  double meanBias = 0.0, normBias = 0.0;
 };
 
 /// Activations that only live inside one call; blocks share them.

@@ -11,7 +11,7 @@
 
 namespace traingpt {
 
-Head::Head(ParameterList &parameters, int64_t vocabulary, int64_t width, bool tied, float meanBias, uint64_t seed)
+Head::Head(ParameterList &parameters, int64_t vocabulary, int64_t width, bool tied, double meanBias, uint64_t seed)
     : vocabulary(vocabulary), width(width),
       table(addParameter(parameters, tied ? "embedding_head" : "embedding", vocabulary, width, false)),
       output(tied ? table : addParameter(parameters, "head", vocabulary, width, false)) {
@@ -23,7 +23,7 @@ Head::Head(ParameterList &parameters, int64_t vocabulary, int64_t width, bool ti
       output.value[i] = spread * randomNormal(seed, Stream::Parameters, 1, i);
   bias.resize(static_cast<size_t>(width));
   for (size_t i = 0; i < bias.size(); ++i)
-    bias[i] = meanBias * spread * randomNormal(seed, Stream::MeanBias, 0, i);
+    bias[i] = static_cast<float>(meanBias) * spread * randomNormal(seed, Stream::MeanBias, 0, i);
 }
 
 void Head::embed(const uint16_t *ids, float *x, int64_t tokens) const {

@@ -12,7 +12,7 @@ namespace traingpt {
 class Head {
 public:
   /// `meanBias` A adds one fixed vector, drawn once from N(0, (A * rms of the initial embedding)^2), to every token.
-  Head(ParameterList &parameters, int64_t vocabulary, int64_t width, bool tied, float meanBias, uint64_t seed);
+  Head(ParameterList &parameters, int64_t vocabulary, int64_t width, bool tied, double meanBias, uint64_t seed);
   /// x[tokens x width] = the rows of the table, plus the fixed vector.
   void embed(const uint16_t *ids, float *x, int64_t tokens) const;
   /// Adds the gradient of embed.

@@ -4,8 +4,8 @@
 
 namespace traingpt {
 
-Model::Model(const ModelShape &shape, LinearFactory &factory, float meanBias, uint64_t seed) : shape(shape) {
-  head = std::make_unique<Head>(parameters, shape.vocabulary, shape.width, shape.tied, meanBias, seed);
+Model::Model(const ModelShape &shape, LinearFactory &factory, uint64_t seed) : shape(shape) {
+  head = std::make_unique<Head>(parameters, shape.vocabulary, shape.width, shape.tied, shape.meanBias, seed);
   for (int64_t i = 0; i < shape.layers; ++i)
     blocks.push_back(std::make_unique<Block>(parameters, factory, shape, i, seed));
   finalNorm = std::make_unique<Norm>(parameters, "final_norm", shape.width);

@@ -12,7 +12,7 @@ namespace traingpt {
 class Model {
 public:
   /// Initial values depend on the seed and the shape alone, not on the recipe.
-  Model(const ModelShape &shape, LinearFactory &factory, float meanBias, uint64_t seed);
+  Model(const ModelShape &shape, LinearFactory &factory, uint64_t seed);
 
   /// The sum of cross-entropies in nats of sequences x length tokens `ids` (row-major) with their `targets`.
   double forward(const uint16_t *ids, const uint16_t *targets, int64_t sequences, int64_t length);

@@ -7,16 +7,19 @@
 
 namespace traingpt {
 
-Norm::Norm(ParameterList &parameters, const std::string &name, int64_t width)
-    : width(width), gain(addParameter(parameters, name, 1, width, false)) {
+Norm::Norm(ParameterList &parameters, const std::string &name, int64_t width, std::vector<float> bias)
+    : width(width), gain(addParameter(parameters, name, 1, width, false)), bias(std::move(bias)) {
   gain.value.assign(gain.size(), 1.0f);
 }
 
 void Norm::forward(const float *x, float *y, int64_t tokens) {
   factors.resize(static_cast<size_t>(tokens));
   parallelChunks(tokens, kRowsPerTask, [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t)
+    for (int64_t t = begin; t < end; ++t) {
       factors[static_cast<size_t>(t)] = rmsNormRow(x + t * width, gain.value.data(), y + t * width, width, 1e-5f);
+      if (!bias.empty())
+        addScaled(y + t * width, bias.data(), 1.0f, width);
+    }
   });
 }
 

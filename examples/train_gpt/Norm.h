@@ -8,10 +8,10 @@
 
 namespace traingpt {
 
-/// y = x / sqrt(mean(x^2) + 1e-5) * gain, in float.
+/// y = x / sqrt(mean(x^2) + 1e-5) * gain + bias, in float; the bias is fixed, and empty in a usual model.
 class Norm {
 public:
-  Norm(ParameterList &parameters, const std::string &name, int64_t width);
+  Norm(ParameterList &parameters, const std::string &name, int64_t width, std::vector<float> bias = {});
   /// x, y: tokens x width. Keeps only the factors: backward gets x again.
   void forward(const float *x, float *y, int64_t tokens);
   /// dx += the gradient.
@@ -20,6 +20,7 @@ public:
 private:
   int64_t width;
   Parameter &gain;
+  std::vector<float> bias;
   std::vector<float> factors, partialGains;
 };
 

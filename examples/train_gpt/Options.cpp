@@ -51,7 +51,8 @@ nlohmann::json Options::identity() const {
           {"lr", optimizer.learningRate},
           {"weight_decay", optimizer.weightDecay},
           {"clip", optimizer.clip},
-          {"mean_bias", meanBias}};
+          {"mean_bias", shape.meanBias},
+          {"norm_bias", shape.normBias}};
 }
 
 int parseOptions(int argc, char **argv, Options &o) {
@@ -84,9 +85,13 @@ int parseOptions(int argc, char **argv, Options &o) {
       ->check(natural)->capture_default_str()->group("Arithmetic");
   app.add_option("--seed", o.seed, "of parameters, data order and stochastic rounding")
       ->capture_default_str()->group("Arithmetic");
-  app.add_option("--mean-bias", o.meanBias,
+  app.add_option("--mean-bias", o.shape.meanBias,
                  "add to every embedding one fixed random vector, A times the embedding's rms: a coherent mean, as the activations "
-                 "of large models have it")
+                 "of large models have it. Training soon takes it off behind the first block")
+      ->check(CLI::Range(0.0, 1e3))->capture_default_str()->group("Arithmetic");
+  app.add_option("--norm-bias", o.shape.normBias,
+                 "add to every block norm's output a fixed random vector of its own, A times the norm's rms at the start: the inputs of qkv and "
+                 "gate_up have a mean of about A^2 / (1 + A^2) of their energy in all blocks")
       ->check(CLI::Range(0.0, 1e3))->capture_default_str()->group("Arithmetic");
 
   app.add_option("--layers", o.shape.layers, "blocks")->check(positive)->capture_default_str()->group("Model");

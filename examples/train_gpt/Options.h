@@ -18,7 +18,6 @@ struct Options {
   ModelShape shape;
   OptimizerSettings optimizer;
   int64_t batch = 16, microBatches = 1;
-  double meanBias = 0.0;
   // What does not.
   std::string text, device = "auto", outDir;
   int64_t checkpointEvery = 200, evalEvery = 50, evalSequences = 64, threads = 0;

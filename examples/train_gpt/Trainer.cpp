@@ -53,7 +53,7 @@ Trainer::Trainer(const Options &options)
     : options(options),
       factory((prepareFolder(options), makeLinearFactory(options.recipe, options.device, options.seed))),
       data(options.text, options.shape.vocabulary, options.shape.context, inOut("tokenizer.bpe")),
-      model(withVocabulary(options.shape, data.tokenizer), *factory, static_cast<float>(options.meanBias), options.seed) {
+      model(withVocabulary(options.shape, data.tokenizer), *factory, options.seed) {
   if (options.resume && fs::exists(inOut("checkpoint.bin"))) {
     state = loadCheckpoint(inOut("checkpoint.bin"), identityOf(options, data), model.parameters);
     model.refreshWeights();

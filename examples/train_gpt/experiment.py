@@ -126,7 +126,8 @@ def report(arguments, out):
     one = next(iter(next(iter(results.values())).values()))
     identity = one["identity"]
     lines = [f"{one['parameters']} parameters ({identity['layers']} blocks of width {identity['width']}, context {identity['context']}, "
-             f"vocabulary {identity['vocabulary']}), {one['tokens']} tokens in {one['steps']} steps, mean bias {identity['mean_bias']:g}. "
+             f"vocabulary {identity['vocabulary']}), {one['tokens']} tokens in {one['steps']} steps, mean bias {identity['mean_bias']:g}, norm bias "
+             f"{identity['norm_bias']:g}. "
              "Losses are nats a token on held-out text; ± is the standard deviation over seeds; gaps are paired by seed.", ""]
     lines += loss_table(results, arguments.baseline) + health_table(out, results)
     return "\n".join(lines) + "\n"

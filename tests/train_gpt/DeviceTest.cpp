@@ -123,7 +123,7 @@ TEST(Device, Trains) {
   std::vector<double> losses[2];
   for (auto &run : losses) {
     auto factory = makeLinearFactory("averis", kDevice, 1);
-    Model model(shape, *factory, 1.0f, 1);
+    Model model(shape, *factory, 1);
     OptimizerSettings settings;
     settings.learningRate = 1e-2;
     settings.warmup = 0;

@@ -29,7 +29,9 @@ struct Fixture {
     shape.hidden = 32;
     shape.context = 8;
     shape.tied = tied;
-    model = std::make_unique<Model>(shape, *factory, 0.5f, 7);
+    shape.meanBias = 0.5;
+    shape.normBias = 0.7;
+    model = std::make_unique<Model>(shape, *factory, 7);
     for (auto &parameter : model->parameters) // gains of 1 and small weights would hide factors
       for (size_t i = 0; i < parameter->size(); ++i)
         parameter->value[i] += 0.2f * randomNormal(3, Stream::Parameters, 99, i);
