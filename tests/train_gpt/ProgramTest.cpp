@@ -115,12 +115,12 @@ TEST_F(TrainProgram, SeedsAndMeanBiasMatter) {
   size_t row = health.find("\n2,block0.qkv,x,");
   ASSERT_NE(row, std::string::npos) << health;
   EXPECT_NEAR(std::strtod(health.c_str() + row + 16, nullptr), 0.8, 0.12);
-  // The norm's own vector is in every block.
+  // The norm's own vector is in every block; what attention makes of it adds to it.
   ASSERT_EQ(run(small("d", {"--steps", "2", "--norm-bias", "2", "--health"})), 0) << log();
   health = readFile(folder + "/d/health.csv");
   row = health.find("\n2,block1.gate_up,x,");
   ASSERT_NE(row, std::string::npos) << health;
-  EXPECT_NEAR(std::strtod(health.c_str() + row + 20, nullptr), 0.8, 0.12);
+  EXPECT_GT(std::strtod(health.c_str() + row + 20, nullptr), 0.7);
 }
 
 TEST_F(TrainProgram, LearnsTheText) {
