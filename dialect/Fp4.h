@@ -34,6 +34,9 @@ int64_t formatBlockAlong(Format format);
 /// The name under which a function's arguments and results are passed.
 inline constexpr llvm::StringLiteral kNameAttr = "fp4.name";
 
+/// Marks an argument that callers may leave out.
+inline constexpr llvm::StringLiteral kOptionalAttr = "fp4.optional";
+
 } // namespace fp4
 } // namespace mlir
 

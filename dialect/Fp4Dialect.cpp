@@ -54,7 +54,7 @@ static LogicalResult verifyName(Operation *op, unsigned index, NamedAttribute at
   llvm::StringRef what = isArgument ? "argument" : "result";
   if (attribute.getName() != kNameAttr)
     return op->emitError() << what << " " << index << " has unknown attribute '" << attribute.getName().getValue()
-                           << "'; the dialect has only '" << kNameAttr << "'";
+                           << "'; the dialect has '" << kNameAttr << "' and, for arguments, '" << kOptionalAttr << "'";
   auto name = dyn_cast<StringAttr>(attribute.getValue());
   if (!name || !isName(name.getValue()))
     return op->emitError()
@@ -72,6 +72,12 @@ static LogicalResult verifyName(Operation *op, unsigned index, NamedAttribute at
 }
 
 LogicalResult Fp4Dialect::verifyRegionArgAttribute(Operation *op, unsigned, unsigned index, NamedAttribute attribute) {
+  if (attribute.getName() == kOptionalAttr) { // fp4_optional_c1
+    if (isa<UnitAttr>(attribute.getValue()))
+      return success();
+    return op->emitError() << "argument " << index << " expects '" << kOptionalAttr
+                           << "' to be a unit attribute, but got " << attribute.getValue();
+  }
   return verifyName(op, index, attribute, /*isArgument=*/true);
 }
 

@@ -15,11 +15,13 @@ def Fp4_Dialect : Dialect {
   let description = [{
     A spec is a function over ranked tensors that centres, scales, quantizes, multiplies and restores. The formulas are those of
     `docs/numerics.md`; every op is pure. Function arguments and results may carry `fp4.name = "x"`, the name by which callers pass
-    them; without it the name in the source text counts.
+    them; without it the name in the source text counts. An argument with `fp4.optional` may be left out: a mask is then full, any other
+    reads as -0.0, the neutral element of addition.
 
     Rules:
     - `fp4_name_c1`: `fp4.name` is a string of letters, digits, `_`, `.` and `-` that starts with a letter or `_`.
     - `fp4_name_c2`: no two arguments, and no two results, share a name.
+    - `fp4_optional_c1`: `fp4.optional` is a unit attribute of an argument.
   }];
   let useDefaultTypePrinterParser = 1;
   let useDefaultAttributePrinterParser = 1;

@@ -4,6 +4,7 @@
 #include "dialect/Fp4.h"
 
 #include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 using namespace mlir::fp4;
@@ -213,14 +214,16 @@ LogicalResult CenterOp::verify() {
 }
 
 LogicalResult HadamardOp::verify() {
-  if (failed(checkSameShape(*this, getInput(), getResult(), "a result")) || // hadamard_c1
-      failed(checkAxis(*this, getAxis())))                                  // hadamard_c2
+  if (failed(checkAxis(*this, getAxis()))) // hadamard_c2
     return failure();
-  int64_t extent = shapeOf(getInput())[getAxis()];
-  if (!ShapedType::isDynamic(extent) && extent % 16 != 0) // hadamard_c3
-    return emitOpError() << "expects an extent along axis " << getAxis() << " that is a multiple of 16, but got "
-                         << extent;
-  if (getSigns().size() != 16) // hadamard_c4
+  llvm::SmallVector<int64_t> expected(shapeOf(getInput()));
+  if (int64_t &extent = expected[getAxis()]; !ShapedType::isDynamic(extent))
+    extent = (extent + 15) / 16 * 16;
+  if (!agree(shapeOf(getResult()), expected)) // hadamard_c1
+    return emitOpError() << "expects a result of shape " << text(expected)
+                         << ", the input's with whole groups of 16 along axis " << getAxis() << ", but got "
+                         << text(shapeOf(getResult()));
+  if (getSigns().size() != 16) // hadamard_c3
     return emitOpError() << "expects 16 signs, but got " << getSigns().size();
   for (int32_t sign : getSigns())
     if (sign != 1 && sign != -1)
@@ -258,6 +261,11 @@ static ParseResult parseQuantizedType(OpAsmParser &parser, Type &type) {
 }
 
 static void printQuantizedType(OpAsmPrinter &printer, Operation *, Type type) { printer << type; }
+
+/// A quantized type as above, or any other.
+static ParseResult parseOperandType(OpAsmParser &parser, Type &type) { return parser.parseType(type); }
+
+static void printOperandType(OpAsmPrinter &printer, Operation *, Type type) { printer << type; }
 
 /// `stochastic`, or nothing for nearest.
 static ParseResult parseRounding(OpAsmParser &parser, RoundingAttr &rounding) {
@@ -322,6 +330,10 @@ LogicalResult QuantizeOp::verify() {
                          << (getSeed()     ? getOffset() ? "both" : "a seed alone"
                              : getOffset() ? "an offset alone"
                                            : "neither");
+  int64_t stream = getStream(), limit = stochastic ? 255 : 0;
+  if (stream < 0 || stream > limit) // quantize_c6
+    return emitOpError() << "expects stream 0" << (stochastic ? " to 255" : "") << " with "
+                         << stringifyRounding(getRounding()) << " rounding, but got " << stream;
   return success();
 }
 
@@ -333,17 +345,36 @@ LogicalResult DequantizeOp::verify() {
 // matmul, matvec, column_sum
 //===----------------------------------------------------------------------===//
 
+static int64_t contractedAxis(MatmulOp op, Value operand, size_t index) {
+  auto quantized = dyn_cast<QuantizedType>(operand.getType());
+  return quantized ? quantized.getAxis() : (*op.getAxes())[index];
+}
+
+int64_t MatmulOp::getLhsAxis() { return contractedAxis(*this, getLhs(), 0); }
+int64_t MatmulOp::getRhsAxis() { return contractedAxis(*this, getRhs(), 1); }
+
 LogicalResult MatmulOp::verify() {
-  QuantizedType lhs = getLhs().getType(), rhs = getRhs().getType();
-  if (lhs.getFormat() != rhs.getFormat()) // matmul_c1
-    return emitOpError() << "expects operands of one format, but got " << stringifyFormat(lhs.getFormat()) << " and "
-                         << stringifyFormat(rhs.getFormat());
-  int64_t axisL = lhs.getAxis(), axisR = rhs.getAxis();
-  if (!agree(lhs.getShape()[axisL], rhs.getShape()[axisR])) // matmul_c2
-    return emitOpError() << "contracts the left operand's axis " << axisL << " (" << text(lhs.getShape()[axisL])
-                         << ") with the right operand's axis " << axisR << " (" << text(rhs.getShape()[axisR])
-                         << "): the scaled axes must have equal extents";
-  llvm::SmallVector<int64_t> expected = {lhs.getShape()[1 - axisL], rhs.getShape()[1 - axisR]};
+  auto lhsType = dyn_cast<QuantizedType>(getLhs().getType()), rhsType = dyn_cast<QuantizedType>(getRhs().getType());
+  if (lhsType && rhsType) {
+    if (lhsType.getFormat() != rhsType.getFormat()) // matmul_c1
+      return emitOpError() << "expects operands of one format, but got " << stringifyFormat(lhsType.getFormat()) << " and "
+                           << stringifyFormat(rhsType.getFormat());
+  } else if (lhsType || rhsType || getElementTypeOrSelf(getLhs()) != getElementTypeOrSelf(getRhs())) { // matmul_c1
+    return emitOpError() << "expects two quantized operands, or two dense ones of one element type, but got "
+                         << getLhs().getType() << " and " << getRhs().getType();
+  }
+  if (isDense() != getAxes().has_value()) // matmul_c4
+    return emitOpError() << (isDense() ? "expects axes = [A, B], the contracted axis of each dense operand"
+                                       : "expects no axes: the types of quantized operands have them");
+  if (getAxes() && (getAxes()->size() != 2 || llvm::any_of(*getAxes(), [](int64_t axis) { return axis != 0 && axis != 1; })))
+    return emitOpError() << "expects two axes of 0 or 1, but got [" << *getAxes() << "]";
+  int64_t axisL = getLhsAxis(), axisR = getRhsAxis();
+  llvm::ArrayRef<int64_t> lhs = shapeOf(getLhs()), rhs = shapeOf(getRhs());
+  if (!agree(lhs[axisL], rhs[axisR])) // matmul_c2
+    return emitOpError() << "contracts the left operand's axis " << axisL << " (" << text(lhs[axisL])
+                         << ") with the right operand's axis " << axisR << " (" << text(rhs[axisR])
+                         << "): the " << (isDense() ? "contracted" : "scaled") << " axes must have equal extents";
+  llvm::SmallVector<int64_t> expected = {lhs[1 - axisL], rhs[1 - axisR]};
   if (!agree(shapeOf(getResult()), expected)) // matmul_c3
     return emitOpError() << "expects a result of shape " << text(expected)
                          << ", the extents that are not contracted, but got " << text(shapeOf(getResult()));
@@ -369,6 +400,17 @@ LogicalResult ColumnSumOp::verify() {
     return emitOpError() << "expects a result of one value for each of the input's " << text(shapeOf(getInput())[1])
                          << " columns, but got " << text(shapeOf(getResult())[0]);
   return checkMask(*this, getMask(), getInput()); // column_sum_c2
+}
+
+LogicalResult ReshapeOp::verify() {
+  auto from = cast<RankedTensorType>(getInput().getType()), to = cast<RankedTensorType>(getResult().getType());
+  RankedTensorType matrix = from.getRank() == 2 ? from : to, vector = from.getRank() == 2 ? to : from;
+  if (vector.getRank() != 1 || matrix.getRank() != 2 || matrix.getShape()[0] != 1) // reshape_c1
+    return emitOpError() << "expects a vector and a matrix of one row, but got " << from << " and " << to;
+  if (!agree(vector.getShape()[0], matrix.getShape()[1]) ||
+      from.getElementType() != to.getElementType()) // reshape_c2
+    return emitOpError() << "expects equal extents and element types, but got " << from << " and " << to;
+  return success();
 }
 
 #define GET_OP_CLASSES

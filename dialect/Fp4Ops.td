@@ -14,6 +14,8 @@ class Fp4_Op<string mnemonic, list<Trait> traits = []> : Op<Fp4_Dialect, mnemoni
 def Fp4_Matrix : 2DTensorOf<[F32, BF16, F16]>;
 /// A vector of real numbers.
 def Fp4_Vector : 1DTensorOf<[F32, BF16, F16]>;
+/// A vector of real numbers or of mask bytes.
+def Fp4_VectorOrMask : 1DTensorOf<[F32, BF16, F16, I8]>;
 def Fp4_F32Matrix : 2DTensorOf<[F32]>;
 def Fp4_F32Vector : 1DTensorOf<[F32]>;
 /// Buildable, so that the syntax can leave the type out.
@@ -27,7 +29,7 @@ def Fp4_Scales : 2DTensorOf<[F8E4M3FN, F8E8M0FNU]>;
 
 class Fp4_ElementOp<string mnemonic> : Fp4_Op<mnemonic, [Pure, AttrSizedOperandSegments, SingleBlock,
     IsolatedFromAbove]> {
-  let arguments = (ins Fp4_Matrix:$input, Variadic<Fp4_Vector>:$rows, Variadic<Fp4_Vector>:$cols,
+  let arguments = (ins Fp4_Matrix:$input, Variadic<Fp4_Vector>:$rows, Variadic<Fp4_VectorOrMask>:$cols,
                        Variadic<Fp4_Matrix>:$full, Variadic<Fp4_ScalarTensor>:$scalars);
   let results = (outs Fp4_Matrix:$result);
   let regions = (region SizedRegion<1>:$body);
@@ -99,13 +101,13 @@ def Fp4_HadamardOp : Fp4_Op<"hadamard", [Pure]> {
   let summary = "Apply the 16-point random Hadamard transform";
   let description = [{
     Along `axis`, each group `v` of 16 becomes `H (signs * v) / 4` with the Sylvester matrix `H`, as four butterfly stages in fp32.
-    The default signs are Transformer Engine's.
+    The default signs are Transformer Engine's. A last group that is not full is filled with zeros before the transform, which spreads
+    it over all 16: the result is that much longer, and a product that contracts the axis of two results is that of the inputs.
 
     Rules:
-    - `hadamard_c1`: the result has the input's shape.
+    - `hadamard_c1`: the result has the input's shape, with the extent along the axis rounded up to a multiple of 16.
     - `hadamard_c2`: the axis is 0 or 1.
-    - `hadamard_c3`: a static extent along the axis is a multiple of 16.
-    - `hadamard_c4`: there are 16 signs, each 1 or -1.
+    - `hadamard_c3`: there are 16 signs, each 1 or -1.
 
     Example:
 
@@ -159,7 +161,8 @@ def Fp4_QuantizeOp : Fp4_Op<"quantize", [Pure, AttrSizedOperandSegments]> {
     nvfp4: `code = e2m1(input * min(1 / (scale * (1 / S)), FLT_MAX))` with `S` from the amax; mxfp4: `code = e2m1(input / scale)`.
     Nearest rounds ties to the even code and saturates at 6; stochastic rounds to the upper neighbour with probability
     `(|v| - lo) / (hi - lo)`, by Philox4x32-10 keyed by the seed, with element index and offset as counter. Codes of a block with a NaN
-    scale are zero.
+    scale are zero. Tensors that are rounded with one seed and offset draw independent bits if their `stream` differs: it is added to the
+    offset, times 2^56.
 
     Rules:
     - `quantize_c1`: the result has the input's shape.
@@ -167,6 +170,7 @@ def Fp4_QuantizeOp : Fp4_Op<"quantize", [Pure, AttrSizedOperandSegments]> {
     - `quantize_c3`: scales have the element type of the result's format.
     - `quantize_c4`: there is an amax for nvfp4 and none for mxfp4.
     - `quantize_c5`: stochastic rounding has seed and offset, nearest neither.
+    - `quantize_c6`: the stream is 0 to 255, and 0 for nearest rounding.
 
     Example:
 
@@ -176,11 +180,12 @@ def Fp4_QuantizeOp : Fp4_Op<"quantize", [Pure, AttrSizedOperandSegments]> {
     ```
   }];
   let arguments = (ins Fp4_Matrix:$input, Fp4_Scales:$scales, Optional<Fp4_F32Scalar>:$amax, Optional<Fp4_Seed>:$seed,
-                       Optional<Fp4_Seed>:$offset, DefaultValuedAttr<Fp4_RoundingAttr, "Rounding::nearest">:$rounding);
+                       Optional<Fp4_Seed>:$offset, DefaultValuedAttr<Fp4_RoundingAttr, "Rounding::nearest">:$rounding,
+                       DefaultValuedAttr<I64Attr, "0">:$stream);
   let results = (outs Fp4_QuantizedType:$result);
   let assemblyFormat = [{
     $input `scales` `(` $scales `:` type($scales) `)` (`amax` `(` $amax^ `)`)? custom<Rounding>($rounding)
-    (`seed` `(` $seed^ `)`)? (`offset` `(` $offset^ `)`)? attr-dict
+    (`seed` `(` $seed^ `)`)? (`offset` `(` $offset^ `)`)? (`stream` `=` $stream^)? attr-dict
     `:` type($input) `->` custom<QuantizedType>(type($result))
   }];
   let hasVerifier = 1;
@@ -208,17 +213,23 @@ def Fp4_DequantizeOp : Fp4_Op<"dequantize", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Fp4_MatmulOperand : AnyTypeOf<[Fp4_QuantizedType, 2DTensorOf<[BF16, F16]>]>;
+
 def Fp4_MatmulOp : Fp4_Op<"matmul", [Pure]> {
-  let summary = "Multiply two quantized matrices along their scaled axes";
+  let summary = "Multiply two quantized matrices along their scaled axes, or two dense ones";
   let description = [{
     `result[m, n] = alpha * sum_k lhs[m, k] rhs[n, k]`, where `k` runs along each operand's scaled axis and `m`, `n` along the other,
     accumulated in fp32; `alpha = amax_lhs * amax_rhs / 2688^2` for nvfp4, 1 for mxfp4. Becomes `nvvm.mma.block_scale` on sm_120a
     (PTX ISA 9.7.14.5).
 
+    Two tensors of bf16, or of f16, are multiplied along `axes`, one for each operand: the baseline that quantized recipes are measured
+    against (`nvvm.mma.sync` m16n8k16).
+
     Rules:
-    - `matmul_c1`: both operands have the same format.
-    - `matmul_c2`: the extents along the scaled axes agree.
+    - `matmul_c1`: both operands are quantized in the same format, or dense of the same element type.
+    - `matmul_c2`: the contracted extents agree.
     - `matmul_c3`: the result's rows are the left operand's other extent, its columns the right operand's.
+    - `matmul_c4`: dense operands have `axes`, two of 0 or 1; quantized ones have their axes in their types.
 
     Example:
 
@@ -228,10 +239,17 @@ def Fp4_MatmulOp : Fp4_Op<"matmul", [Pure]> {
           !fp4.quantized<1536x384, nvfp4, block = 16x16, axis = 1> -> tensor<?x1536xf32>
     ```
   }];
-  let arguments = (ins Fp4_QuantizedType:$lhs, Fp4_QuantizedType:$rhs);
+  let arguments = (ins Fp4_MatmulOperand:$lhs, Fp4_MatmulOperand:$rhs, OptionalAttr<DenseI64ArrayAttr>:$axes);
   let results = (outs Fp4_F32Matrix:$result);
   let assemblyFormat = [{
-    $lhs `,` $rhs attr-dict `:` custom<QuantizedType>(type($lhs)) `,` custom<QuantizedType>(type($rhs)) `->` type($result)
+    $lhs `,` $rhs (`axes` `=` $axes^)? attr-dict
+    `:` custom<OperandType>(type($lhs)) `,` custom<OperandType>(type($rhs)) `->` type($result)
+  }];
+  let extraClassDeclaration = [{
+    bool isDense() { return !::llvm::isa<QuantizedType>(getLhs().getType()); }
+    /// The contracted axis of an operand.
+    int64_t getLhsAxis();
+    int64_t getRhsAxis();
   }];
   let hasVerifier = 1;
 }
@@ -281,6 +299,28 @@ def Fp4_ColumnSumOp : Fp4_Op<"column_sum", [Pure]> {
   let assemblyFormat = [{
     $input (`mask` `(` $mask^ `:` type($mask) `)`)? attr-dict `:` type($input) `->` type($result)
   }];
+  let hasVerifier = 1;
+}
+
+def Fp4_ReshapeOp : Fp4_Op<"reshape", [Pure]> {
+  let summary = "See a vector as a matrix of one row, or back";
+  let description = [{
+    `result[0, j] = input[j]`, or `result[j] = input[0, j]`. No kernel: the memory is the same. Ops on matrices, `fp4.quantize` among
+    them, take a mean this way.
+
+    Rules:
+    - `reshape_c1`: one of input and result is a vector, the other a matrix of one row.
+    - `reshape_c2`: both have the same extent and element type.
+
+    Example:
+
+    ```mlir
+    %m = fp4.reshape %mu : tensor<384xf32> -> tensor<1x384xf32>
+    ```
+  }];
+  let arguments = (ins AnyTypeOf<[Fp4_Vector, Fp4_Matrix]>:$input);
+  let results = (outs AnyTypeOf<[Fp4_Vector, Fp4_Matrix]>:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;
 }
 

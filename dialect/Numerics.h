@@ -279,6 +279,9 @@ inline std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter, uint6
   return counter;
 }
 
+/// The offset of a stream: tensors rounded in one step with one seed and offset take different streams.
+inline uint64_t streamOffset(uint64_t offset, uint64_t stream) { return offset + (stream << 56); }
+
 /// The 16 random bits of element (row, column) of a logical tensor: one Philox call serves eight neighbours of a row. The key is
 /// the seed; the counter is {column / 8, row, offset low, offset high}.
 inline uint32_t elementRandom16(uint64_t seed, uint64_t offset, uint32_t row, uint32_t column) {

@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-#define FOURFOLD_COMPILER_ABI 1
+#define FOURFOLD_COMPILER_ABI 2
 
 /* Receives one named result; the bytes are valid during the call only. */
 typedef void (*FourfoldSink)(void *user, const char *name, const void *bytes, size_t size);
@@ -26,6 +26,8 @@ typedef struct FourfoldCompileRequest {
   const char *target;   /* "sm_120a", ... */
   const char *emit;     /* "ptx" (manifest and PTX), "plan", "kernels", "llvm", or "signature": a manifest
                            without launches, for specs that are only evaluated */
+  const char *const *absent; /* optional arguments that are left out */
+  size_t numAbsent;
 } FourfoldCompileRequest;
 
 /* A host tensor: row-major, contiguous. */
@@ -51,7 +53,22 @@ typedef struct FourfoldEvaluateRequest {
   const FourfoldHostTensor *inputs; /* by name, in any order */
   size_t numInputs;
   int32_t intermediates; /* non-zero: also report every named value inside the function */
+  const char *const *absent; /* optional arguments that are left out */
+  size_t numAbsent;
 } FourfoldEvaluateRequest;
+
+/* The three specs of a recipe: linear_forward, linear_dgrad, linear_wgrad. */
+typedef struct FourfoldLinkRequest {
+  size_t structSize;
+  struct {
+    const char *text;
+    size_t textSize;
+    const char *fileName;
+  } specs[3];
+  const char *const *absent; /* optional arguments, and the result "db", that are left out */
+  size_t numAbsent;
+  int32_t distributed; /* non-zero: statistics are reduced over ranks */
+} FourfoldLinkRequest;
 
 /* The plug-in's functions. Every call is thread-safe, returns 0 for success and, on failure, has sent one or more complete
    diagnostics (file:line:column: error: text) as "error". Nothing prints, aborts or throws. */
@@ -65,6 +82,9 @@ typedef struct FourfoldCompilerApi {
   int32_t (*evaluate)(const FourfoldEvaluateRequest *request, FourfoldTensorSink tensors, FourfoldSink sink, void *user);
   /* Sends one "target" for each target, as "name<TAB>yes|no<TAB>why not". */
   int32_t (*targets)(FourfoldSink sink, void *user);
+  /* Merges a recipe's specs into one, sent as "spec": MLIR text with locations, to be compiled or evaluated like any other. Its plan
+     has phases. */
+  int32_t (*link)(const FourfoldLinkRequest *request, FourfoldSink sink, void *user);
 } FourfoldCompilerApi;
 
 /* The only exported symbol. */

@@ -67,6 +67,10 @@ public:
       checkTensor(input, "input", Buffer::Kind::Input);
     for (const TensorInfo &output : plan.outputs)
       checkTensor(output, "output", Buffer::Kind::Output);
+    if (plan.phases.empty())
+      for (size_t i = 0; i < plan.buffers.size(); ++i)
+        if (plan.buffers[i].kind > Buffer::Kind::Workspace)
+          report(fmt::format("buffer {} ('{}') is kept between phases, but the plan has none", i, plan.buffers[i].name));
     for (size_t i = 0; i < plan.launches.size(); ++i)
       checkLaunch(plan.launches[i], fmt::format("launch {} ('{}')", i, plan.launches[i].label));
     return problem;
@@ -121,9 +125,12 @@ private:
   }
 
   void checkLaunch(const Launch &launch, const std::string &where) {
-    if (launch.kind == Launch::Kind::Memset) {
+    if (launch.phase < 0 || launch.phase >= static_cast<int>(std::max<size_t>(1, plan.phases.size())))
+      report(fmt::format("{}: phase {} does not exist, the plan has {}", where, launch.phase, plan.phases.size()));
+    if (launch.kind != Launch::Kind::Kernel) {
       checkIndex(launch.buffer, where);
       checkExpr(launch.bytes, where);
+      checkExpr(launch.offset, where);
       return;
     }
     if (launch.variants.empty())
@@ -195,16 +202,20 @@ std::string Plan::str() const {
   for (const Buffer &buffer : buffers)
     width = std::max(width, buffer.name.size());
   for (const Buffer &buffer : buffers) {
-    const char *kind = buffer.kind == Buffer::Kind::Input    ? "input"
-                       : buffer.kind == Buffer::Kind::Output ? "output"
-                                                             : "workspace";
-    text += fmt::format("  {:<{}}  {:<9}  {} bytes: {}\n", buffer.name, width, kind, buffer.bytes.str(),
-                        contentsText(buffer));
+    text += fmt::format("  {:<{}}  {:<9}  {} bytes: {}\n", buffer.name, width, bufferKindName(buffer.kind),
+                        buffer.bytes.str(), contentsText(buffer));
   }
   text += "\nlaunches\n";
   for (size_t i = 0; i < launches.size(); ++i) {
     const Launch &launch = launches[i];
+    if (!phases.empty() && (i == 0 || launch.phase != launches[i - 1].phase))
+      text += fmt::format(" {}\n", phases[static_cast<size_t>(launch.phase)]);
     text += fmt::format("  {}. {}\n", i + 1, launch.label);
+    if (launch.kind == Launch::Kind::Reduce) {
+      text += fmt::format("       {} over ranks of {} ({} bytes from {})\n", reductionName(launch.reduction),
+                          buffers[static_cast<size_t>(launch.buffer)].name, launch.bytes.str(), launch.offset.str());
+      continue;
+    }
     if (launch.kind == Launch::Kind::Memset) {
       text += fmt::format("       memset {} ({} bytes)\n", buffers[static_cast<size_t>(launch.buffer)].name,
                           launch.bytes.str());

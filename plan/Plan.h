@@ -32,6 +32,8 @@ struct TensorInfo {
   std::vector<Expr> shape;
   /// Index into Plan::buffers.
   int buffer = -1;
+  /// In a signature: callers may leave the input out and compile without it.
+  bool optional = false;
 };
 
 /// What part of which value of the spec a buffer holds: what `--check` compares with the evaluator.
@@ -53,7 +55,9 @@ struct Contents {
 
 /// One buffer in device memory.
 struct Buffer {
-  enum class Kind { Input, Output, Workspace };
+  /// Workspace lives in one phase. Where a plan has phases, what one writes and a later one reads is kept by the caller: what the
+  /// weights phase writes (the quantized weight), what the forward pass saves for backward, and the quantized gradient.
+  enum class Kind { Input, Output, Workspace, Weights, Saved, Gradient };
   std::string name;
   Kind kind = Kind::Workspace;
   Expr bytes;
@@ -86,17 +90,29 @@ struct Variant {
 
 /// One step of the plan, in order.
 struct Launch {
-  enum class Kind { Kernel, Memset };
+  /// Reduce: several ranks combine part of a buffer here; one rank alone does nothing.
+  enum class Kind { Kernel, Memset, Reduce };
+  enum class Reduction { Sum, Max };
   Kind kind = Kind::Kernel;
+  /// Index into Plan::phases; 0 for a plan without.
+  int phase = 0;
   /// What it computes, for people: "statistics of x", "quantize xr -> qx".
   std::string label;
   std::vector<Variant> variants;
   /// Shared by all variants.
   std::vector<Argument> args;
-  /// Memset: buffer and bytes from its start that are set to zero.
+  /// Memset: buffer and bytes from its start that are set to zero. Reduce: buffer, bytes of f32 that are combined.
   int buffer = -1;
   Expr bytes;
+  /// Reduce: where in the buffer they start, in bytes, and how they are combined.
+  Expr offset;
+  Reduction reduction = Reduction::Sum;
 };
+
+/// "input", "workspace", ...
+const char *bufferKindName(Buffer::Kind kind);
+/// "sum" or "max".
+const char *reductionName(Launch::Reduction reduction);
 
 /// A dimension of the spec that is known only at run time.
 struct Dimension {
@@ -109,6 +125,8 @@ struct Plan {
   std::string spec;   ///< function name
   std::string target; ///< "sm_120a"
   std::string ptxVersion;
+  /// Names of the phases that can be launched by themselves, in order; empty for one that is launched as a whole.
+  std::vector<std::string> phases;
   std::vector<Dimension> dims;
   std::vector<Buffer> buffers;
   std::vector<TensorInfo> inputs;

@@ -15,10 +15,11 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-constexpr const char *kBufferKinds[] = {"input", "output", "workspace"};
+constexpr const char *kBufferKinds[] = {"input", "output", "workspace", "weights", "saved", "gradient"};
 constexpr const char *kParts[] = {"tensor", "codes", "scales", "amax"};
 constexpr const char *kArgumentKinds[] = {"pointer", "i32", "i64", "f32"};
-constexpr const char *kLaunchKinds[] = {"kernel", "memset"};
+constexpr const char *kLaunchKinds[] = {"kernel", "memset", "reduce"};
+constexpr const char *kReductions[] = {"sum", "max"};
 constexpr const char *kElementTypes[] = {"f32", "bf16", "f16", "i64", "i32", "i8"};
 
 //===----------------------------------------------------------------------===//
@@ -57,10 +58,13 @@ Json write(const Buffer &buffer) {
 }
 
 Json write(const TensorInfo &tensor) {
-  return {{"name", tensor.name},
-          {"type", elementTypeName(tensor.type)},
-          {"shape", expressions(tensor.shape)},
-          {"buffer", tensor.buffer}};
+  Json json = {{"name", tensor.name},
+               {"type", elementTypeName(tensor.type)},
+               {"shape", expressions(tensor.shape)},
+               {"buffer", tensor.buffer}};
+  if (tensor.optional)
+    json["optional"] = true;
+  return json;
 }
 
 Json write(const Argument &argument) {
@@ -82,11 +86,17 @@ Json write(const Variant &variant) {
           {"sharedBytes", variant.sharedBytes}};
 }
 
-Json write(const Launch &launch) {
+Json write(const Launch &launch, bool hasPhases) {
   Json json = {{"kind", kLaunchKinds[static_cast<int>(launch.kind)]}, {"label", launch.label}};
-  if (launch.kind == Launch::Kind::Memset) {
+  if (hasPhases)
+    json["phase"] = launch.phase;
+  if (launch.kind != Launch::Kind::Kernel) {
     json["buffer"] = launch.buffer;
     json["bytes"] = launch.bytes.str();
+    if (launch.kind == Launch::Kind::Reduce) {
+      json["offset"] = launch.offset.str();
+      json["reduction"] = kReductions[static_cast<int>(launch.reduction)];
+    }
     return json;
   }
   json["variants"] = Json::array();
@@ -121,6 +131,10 @@ public:
       return value.is_number_integer() && !(value.is_number_unsigned() && value.get<uint64_t>() > INT64_MAX);
     });
     return field ? field->get<int64_t>() : 0;
+  }
+  bool boolean(const char *key) {
+    const Json *field = find(key, "true or false", [](const Json &value) { return value.is_boolean(); });
+    return field && field->get<bool>();
   }
   int smallInteger(const char *key) {
     int64_t value = integer(key);
@@ -187,6 +201,15 @@ public:
     Reader inner(*field, path + "." + key, error);
     read(inner);
   }
+  std::vector<std::string> stringList(const char *key) {
+    std::vector<std::string> result;
+    const Json *field = find(key, "an array of strings", [](const Json &value) {
+      return value.is_array() && std::all_of(value.begin(), value.end(), [](const Json &e) { return e.is_string(); });
+    });
+    for (size_t i = 0; field && i < field->size(); ++i)
+      result.push_back((*field)[i].get<std::string>());
+    return result;
+  }
   bool has(const char *key) const { return json.is_object() && json.contains(key); }
   void fail(const std::string &key, const std::string &expected) {
     if (!error->empty())
@@ -249,6 +272,7 @@ TensorInfo readTensor(Reader &reader) {
   tensor.type = static_cast<ElementType>(reader.choice("type", kElementTypes));
   tensor.shape = reader.expressionList("shape");
   tensor.buffer = reader.smallInteger("buffer");
+  tensor.optional = reader.has("optional") && reader.boolean("optional");
   return tensor;
 }
 
@@ -285,8 +309,13 @@ Variant readVariant(Reader &reader) {
 
 } // namespace
 
+const char *bufferKindName(Buffer::Kind kind) { return kBufferKinds[static_cast<int>(kind)]; }
+const char *reductionName(Launch::Reduction reduction) { return kReductions[static_cast<int>(reduction)]; }
+
 std::string Plan::toJson() const {
   Json json = {{"version", kManifestVersion}, {"spec", spec}, {"target", target}, {"ptxVersion", ptxVersion}};
+  if (!phases.empty())
+    json["phases"] = phases;
   json["dims"] = Json::array();
   for (const Dimension &dim : dims)
     json["dims"].push_back({{"origin", dim.origin}});
@@ -298,7 +327,9 @@ std::string Plan::toJson() const {
   list("buffers", buffers);
   list("inputs", inputs);
   list("outputs", outputs);
-  list("launches", launches);
+  json["launches"] = Json::array();
+  for (const Launch &launch : launches)
+    json["launches"].push_back(write(launch, !phases.empty()));
   // Names come from source text and may be any bytes.
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -319,6 +350,8 @@ bool Plan::fromJson(const std::string &text, Plan *plan, std::string *error) {
   plan->spec = reader.string("spec");
   plan->target = reader.string("target");
   plan->ptxVersion = reader.string("ptxVersion");
+  if (reader.has("phases"))
+    plan->phases = reader.stringList("phases");
   reader.objects("dims", [&](Reader &dim) { plan->dims.push_back({dim.string("origin")}); });
   reader.objects("buffers", [&](Reader &entry) {
     Buffer buffer;
@@ -335,9 +368,15 @@ bool Plan::fromJson(const std::string &text, Plan *plan, std::string *error) {
     Launch launch;
     launch.kind = static_cast<Launch::Kind>(entry.choice("kind", kLaunchKinds));
     launch.label = entry.string("label");
-    if (launch.kind == Launch::Kind::Memset) {
+    if (!plan->phases.empty())
+      launch.phase = entry.smallInteger("phase");
+    if (launch.kind != Launch::Kind::Kernel) {
       launch.buffer = entry.smallInteger("buffer");
       launch.bytes = entry.expression("bytes");
+      if (launch.kind == Launch::Kind::Reduce) {
+        launch.offset = entry.expression("offset");
+        launch.reduction = static_cast<Launch::Reduction>(entry.choice("reduction", kReductions));
+      }
     } else {
       entry.objects("variants", [&](Reader &variant) { launch.variants.push_back(readVariant(variant)); });
       entry.objects("args", [&](Reader &argument) { launch.args.push_back(readArgument(argument)); });

@@ -121,7 +121,7 @@ FailureOr<HostTensor> evaluateElementOp(Operation *op, const ElementOperands &op
     for (int64_t j = 0; j < columns; ++j) {
       for (auto [slot, argument] : llvm::enumerate(arguments)) {
         int64_t index = argument.index(i, j);
-        values[slot] = argument.tensor->floats[static_cast<size_t>(index)];
+        values[slot] = argument.tensor->numberAt(index);
         bounds[slot] = argument.tensor->boundAt(index);
       }
       float value = program->run(values);

@@ -162,7 +162,16 @@ LogicalResult Evaluator::visitOp(Operation *op) {
         return set(op.getResult(), FailureOr<HostTensor>(evaluateDequantize(op, quantized(op.getInput()))));
       })
       .Case([&](fp4::MatmulOp op) {
-        return set(op.getResult(), evaluateMatmul(op, quantized(op.getLhs()), quantized(op.getRhs())));
+        return set(op.getResult(), op.isDense() ? evaluateDenseMatmul(op, *tensor(op.getLhs()), *tensor(op.getRhs()))
+                                                : evaluateMatmul(op, quantized(op.getLhs()), quantized(op.getRhs())));
+      })
+      .Case([&](fp4::ReshapeOp op) {
+        HostTensor result = *tensor(op.getInput());
+        if (result.shape.size() == 2)
+          result.shape.erase(result.shape.begin());
+        else
+          result.shape.insert(result.shape.begin(), 1);
+        return set(op.getResult(), FailureOr<HostTensor>(std::move(result)));
       })
       .Case([&](fp4::MatvecOp op) {
         return set(op.getResult(), evaluateMatvec(op, *tensor(op.getMatrix()), *tensor(op.getVector())));

@@ -42,6 +42,11 @@ struct HostTensor {
   int64_t size() const;
   float at(int64_t row, int64_t column) const { return floats[static_cast<size_t>(row * shape[1] + column)]; }
   float &at(int64_t row, int64_t column) { return floats[static_cast<size_t>(row * shape[1] + column)]; }
+  /// An element as a float, which holds a mask byte exactly.
+  float numberAt(int64_t index) const {
+    return isFloat(element) ? floats[static_cast<size_t>(index)]
+                            : static_cast<float>(integers[static_cast<size_t>(index)]);
+  }
   float boundAt(int64_t index) const { return bound.empty() ? 0.0f : bound[static_cast<size_t>(index)]; }
 };
 

@@ -77,6 +77,9 @@ FailureOr<HostQuantized> evaluateQuantize(fp4::QuantizeOp op, const QuantizeOper
   result.uncertain = isUncertain(&input) || isUncertain(&scales) || isUncertain(operands.amax);
   result.amax = operands.amax ? operands.amax->floats[0] : 0.0f;
   float tensorScale = numerics::nvfp4EncodeTensorScale(result.amax);
+  uint64_t offset = operands.offset ? numerics::streamOffset(static_cast<uint64_t>(operands.offset->integers[0]),
+                                                             static_cast<uint64_t>(op.getStream()))
+                                    : 0;
   bool isNVFP4 = result.format == fp4::Format::nvfp4;
 
   for (int64_t row = 0; row < result.rows; ++row)
@@ -94,7 +97,7 @@ FailureOr<HostQuantized> evaluateQuantize(fp4::QuantizeOp op, const QuantizeOper
       uint8_t code;
       if (op.getRounding() == fp4::Rounding::stochastic) {
         uint32_t random = numerics::elementRandom16(static_cast<uint64_t>(operands.seed->integers[0]),
-                                                    static_cast<uint64_t>(operands.offset->integers[0]),
+                                                    offset,
                                                     static_cast<uint32_t>(row), static_cast<uint32_t>(k));
         code = numerics::quantizeStochastic(value, encode, random);
       } else {

@@ -335,8 +335,10 @@ RegionProgram::Step RegionProgram::decodeOp(Operation &op) {
 
 FailureOr<RegionProgram> RegionProgram::decode(Block &block) {
   RegionProgram program;
-  for (BlockArgument argument : block.getArguments())
+  for (BlockArgument argument : block.getArguments()) {
     program.slotOf(argument);
+    program.isInteger.push_back(isa<IntegerType>(argument.getType()));
+  }
   for (Operation &op : block.without_terminator()) {
     Step step = program.decodeOp(op);
     if (!step)
@@ -349,7 +351,10 @@ FailureOr<RegionProgram> RegionProgram::decode(Block &block) {
 
 float RegionProgram::run(llvm::ArrayRef<float> arguments) {
   for (size_t i = 0; i < arguments.size(); ++i)
-    slots[i].f = arguments[i];
+    if (isInteger[i])
+      slots[i].i = static_cast<int64_t>(arguments[i]);
+    else
+      slots[i].f = arguments[i];
   for (const Step &step : steps)
     step(slots.data());
   return slots[static_cast<size_t>(resultSlot)].f;

@@ -28,7 +28,7 @@ public:
   /// Fails with a diagnostic on an op that `isExactRegionOp` does not know.
   static mlir::FailureOr<RegionProgram> decode(mlir::Block &block);
 
-  /// The yielded value for block arguments that are all floats.
+  /// The yielded value. Integer arguments are mask bytes, which a float holds exactly.
   float run(llvm::ArrayRef<float> arguments);
 
 private:
@@ -43,6 +43,7 @@ private:
   llvm::DenseMap<mlir::Value, int> slotNumbers;
   std::vector<Scalar> slots;
   std::vector<Step> steps;
+  std::vector<bool> isInteger; // by block argument
   int resultSlot = 0;
 };
 

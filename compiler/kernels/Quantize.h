@@ -4,6 +4,7 @@
 #ifndef FOURFOLD_COMPILER_KERNELS_QUANTIZE_H
 #define FOURFOLD_COMPILER_KERNELS_QUANTIZE_H
 
+#include "compiler/kernels/BlockQuantizer.h"
 #include "compiler/kernels/RowSource.h"
 #include "compiler/targets/Target.h"
 
@@ -13,31 +14,24 @@ namespace compiler {
 /// Threads of a block of the row kernels.
 inline constexpr int kRowThreads = 256;
 
-/// How a tensor is quantized along its rows.
-struct QuantizeConfig {
-  Format format = Format::NVFP4;
-  /// Rows that share a scale: 1, or 16 (nvfp4 only).
-  int blockRows = 1;
-  bool stochastic = false;
-};
-
 /// Rounds each block of a row source: block scale, codes, packed; scales in 128x4 tiles (Numerics.h, storage).
 ///
-/// Parameters: the source's, then codes, scales, [amax: nvfp4], [seed, offset (pointers to i64): stochastic]. Grid: one thread a
-/// block of rows padded to 128 by K-blocks padded to 4, `kRowThreads` a block.
+/// Parameters: the source's, then the config's. Grid: one thread a block of rows padded to 128 by K-blocks padded to 4, `kRowThreads`
+/// a block.
 void buildQuantize(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const Target &target, const RowSource &source,
                    const QuantizeConfig &config);
 
 /// The largest finite magnitude of a row source, by atomic maximum on the bits of `amax`, which is zero before.
 ///
 /// Parameters: the source's, then amax. Grid: one thread for each 16 elements of K padded to 16 and row, `kRowThreads` a block.
-void buildAmax(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const RowSource &source);
+void buildAmax(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const RowSource &source,
+               llvm::ArrayRef<int> hadamardSigns);
 
-/// Stores a row source as a tensor of `elementType` (f32, bf16, f16).
+/// Stores a row source as a tensor of `elementType` (f32, bf16, f16). With a transform the columns of the result are padded to 16.
 ///
 /// Parameters: the source's, then the destination. Grid: as buildAmax.
 void buildStoreRows(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const RowSource &source,
-                    mlir::Type elementType);
+                    llvm::ArrayRef<int> hadamardSigns, mlir::Type elementType);
 
 } // namespace compiler
 } // namespace fourfold

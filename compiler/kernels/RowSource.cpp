@@ -13,7 +13,7 @@ SmallVector<Type> RowSource::paramTypes(MLIRContext *context) const {
   auto global = LLVM::LLVMPointerType::get(context, 1);
   auto i32 = IntegerType::get(context, 32);
   SmallVector<Type> types = {global, i32, i32};
-  types.append((centred ? 1 : 0) + prologue.operands.size(), global);
+  types.append((centred ? 1 : 0) + (masked ? 1 : 0) + prologue.operands.size(), global);
   return types;
 }
 
@@ -23,12 +23,22 @@ RowReader::RowReader(KernelBuilder &k, const RowSource &source, unsigned firstPa
   numColumns = k.param(firstParam++);
   if (source.centred)
     mean = k.param(firstParam++);
+  if (source.masked)
+    mask = k.param(firstParam++);
   for (size_t i = 0; i < source.prologue.operands.size(); ++i)
     operandPointers.push_back(k.param(firstParam++));
 }
 
+Val RowReader::isKept(Val row) {
+  Val exists = row < numRows;
+  if (!source.masked)
+    return exists;
+  Val byte = k.zext32(k.load(k.i8(), k.offset(mask, k.toI64(k.select(exists, row, k.c32(0)))), 1));
+  return k.logicalAnd(exists, k.c32(0) < byte);
+}
+
 SmallVector<Val> RowReader::read(Val row, Val column, int count) {
-  Val rowExists = row < numRows;
+  Val rowExists = isKept(row);
   Val valid = k.select(rowExists, numColumns - column, k.c32(0));
   // Rows start on 16 bytes only if the row length is a multiple of that: else element by element.
   int perVector = 16 / elementBytes(source.elementType);
@@ -38,13 +48,12 @@ SmallVector<Val> RowReader::read(Val row, Val column, int count) {
   SmallVector<Val> values = loadElements(k, source.elementType, pointer, index, count, full, valid);
   applyPrologue(values, row, column, full, valid);
   if (source.centred) {
-    // fp32 means need rows of a multiple of four for 16-byte loads, which `full` implies for every source type of 4 bytes or less.
+    // fp32 means need rows of a multiple of four for 16-byte loads, which `full` implies for every source type of 4 bytes or less. Where
+    // the row is not read, neither are they: zero minus zero is zero.
     SmallVector<Val> means = loadElements(k, k.f32(), mean, k.toI64(column), count, full, valid);
     for (auto [value, m] : llvm::zip_equal(values, means))
       value = value - m;
   }
-  if (!source.hadamardSigns.empty())
-    applyHadamard(values);
   return values;
 }
 
@@ -61,14 +70,14 @@ void RowReader::applyPrologue(SmallVector<Val> &values, Val row, Val column, Val
     Val from = operandPointers[i];
     Type type = operand.elementType;
     if (operand.broadcast == Broadcast::Row) {
-      // `column` is a multiple of `count`, at least eight: aligned for every type.
+      // `column` is a multiple of `count`: aligned for every type.
       operands.push_back(loadElements(k, type, from, k.toI64(column), count, full, valid));
     } else if (operand.broadcast == Broadcast::Full) {
       // Narrower than the source, its rows may be less aligned.
       Val aligned = equals(numColumns & (16 / elementBytes(type) - 1), 0);
       operands.push_back(loadElements(k, type, from, index, count, k.logicalAnd(full, aligned), valid));
     } else {
-      // A row that does not exist reads the first row's value and is masked below.
+      // A row that does not exist reads the first row's value; what comes of it is dropped below.
       Val safe = operand.broadcast == Broadcast::Column ? k.select(row < numRows, row, k.c32(0)) : k.c32(0);
       Val one = k.load(type, k.offset(from, k.toI64(safe) * elementBytes(type)), elementBytes(type));
       operands.push_back(SmallVector<Val>(count, one));
@@ -82,24 +91,6 @@ void RowReader::applyPrologue(SmallVector<Val> &values, Val row, Val column, Val
       arguments.push_back(operand[i]);
     Val result = toF32(k, inlineRegion(k, source.prologue, arguments));
     values[i] = k.select(k.c32(i) < valid, result, k.cf(0.0f));
-  }
-}
-
-void RowReader::applyHadamard(SmallVector<Val> &values) {
-  // Numerics.h, hadamard16: signs, butterflies of stride 1, 2, 4, 8, a quarter.
-  for (size_t base = 0; base < values.size(); base += 16) {
-    for (int i = 0; i < 16; ++i)
-      if (source.hadamardSigns[i] < 0)
-        values[base + i] = k.asFloat(k.asBits(values[base + i]) ^ static_cast<int64_t>(0x80000000u));
-    for (int stride = 1; stride < 16; stride *= 2)
-      for (int i = 0; i < 16; ++i)
-        if (!(i & stride)) {
-          Val low = values[base + i], high = values[base + i + stride];
-          values[base + i] = low + high;
-          values[base + i + stride] = low - high;
-        }
-    for (int i = 0; i < 16; ++i)
-      values[base + i] = values[base + i] * k.cf(0.25f);
   }
 }
 

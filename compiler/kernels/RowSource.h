@@ -1,4 +1,4 @@
-// The front of every row kernel: reads blocks of a source tensor along its rows and applies prologue, centring and Hadamard.
+// The front of every kernel on a tensor: reads runs of a row and applies prologue, mask and centring.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #ifndef FOURFOLD_COMPILER_KERNELS_ROWSOURCE_H
@@ -14,10 +14,10 @@ struct RowSource {
   mlir::Type elementType;
   ElementRegion prologue;
   bool centred = false;
-  /// The 16-point transform along the columns, with these signs; empty for none.
-  llvm::SmallVector<int> hadamardSigns;
+  /// Rows whose mask byte is 0 read as zeros.
+  bool masked = false;
 
-  /// Kernel parameters in order: source, rows, columns (i32), [mean], one pointer a prologue operand.
+  /// Kernel parameters in order: source, rows, columns (i32), [mean], [mask], one pointer a prologue operand.
   llvm::SmallVector<mlir::Type> paramTypes(mlir::MLIRContext *context) const;
 };
 
@@ -28,18 +28,19 @@ public:
 
   Val rows() const { return numRows; }
   Val columns() const { return numColumns; }
+  /// Whether a row (i32) is in the tensor and not masked.
+  Val isKept(Val row);
 
-  /// The f32 values of `count` elements from (row, column), both i32; elements outside the tensor are +0. `count` is a power of two
-  /// up to 32, `column` a multiple of it.
+  /// The f32 values of `count` elements from (row, column), both i32; elements outside the tensor and in masked rows are +0. `count` is
+  /// a power of two from 4 to 32, `column` a multiple of it.
   llvm::SmallVector<Val> read(Val row, Val column, int count);
 
 private:
   void applyPrologue(llvm::SmallVector<Val> &values, Val row, Val column, Val full, Val valid);
-  void applyHadamard(llvm::SmallVector<Val> &values);
 
   KernelBuilder &k;
   const RowSource &source;
-  Val pointer, numRows, numColumns, mean;
+  Val pointer, numRows, numColumns, mean, mask;
   llvm::SmallVector<Val> operandPointers;
 };
 

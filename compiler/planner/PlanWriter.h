@@ -4,6 +4,7 @@
 #ifndef FOURFOLD_COMPILER_PLANNER_PLANWRITER_H
 #define FOURFOLD_COMPILER_PLANNER_PLANWRITER_H
 
+#include "compiler/kernels/BlockQuantizer.h"
 #include "compiler/kernels/RowSource.h"
 #include "compiler/planner/Shapes.h"
 #include "compiler/targets/Target.h"
@@ -11,6 +12,8 @@
 #include "plan/Plan.h"
 
 #include "llvm/ADT/StringSet.h"
+
+#include <optional>
 
 namespace fourfold {
 namespace compiler {
@@ -27,9 +30,18 @@ struct View {
   mlir::Value root;
   fp4::PrologueOp prologue;
   fp4::CenterOp center;
+  /// Of the centring, or of statistics.
+  mlir::Value mask;
   fp4::HadamardOp hadamard;
 
   bool isPlain() const { return !prologue && !center && !hadamard; }
+};
+
+/// A quantization with the buffer of its tensor amax, -1 for none, and a transform along its axis, which fuses.
+struct PlannedQuantize {
+  fp4::QuantizeOp op;
+  int amax = -1;
+  fp4::HadamardOp hadamard;
 };
 
 /// Number format of the dialect as the kernels know it.
@@ -50,6 +62,16 @@ public:
   int tensorBuffer(mlir::Value value);
   bool isMaterialized(mlir::Value value) const { return tensors.count(value); }
   void markOutput(mlir::Value value) { outputs.insert(value); }
+  /// `value` lies where `other`, which is materialized, does.
+  void alias(mlir::Value value, mlir::Value other);
+
+  // Phases.
+  /// Launches from here on belong to this phase.
+  void setPhase(int phase) { currentPhase = phase; }
+  /// Whether statistics are reduced over ranks.
+  void setDistributed(bool value) { distributed = value; }
+  /// Buffers that several phases use become the caller's to keep. Call once, when all launches are there.
+  void keepBetweenPhases();
   QuantizedBuffers &quantized(mlir::Value value) { return quantizedValues[value]; }
 
   // Launches. Each assumes that the root and the operands of its view are materialized.
@@ -58,21 +80,32 @@ public:
   void addColumnSum(const View &input, mlir::Value result);
   void addAmax(const View &view, int amax, llvm::StringRef label);
   int addAmaxBuffer(llvm::StringRef name, mlir::Value value);
-  void addQuantize(const View &view, fp4::QuantizeOp op, int amax);
+  /// Of the view's transform along its columns, and unless `plainAmax` is -1 of the view itself.
+  void addAmaxColumns(const View &view, fp4::HadamardOp hadamard, int amax, int plainAmax);
+  void addQuantizeRows(const View &view, const PlannedQuantize &rows);
+  /// Along the columns, and along the rows from the same read where both are wanted.
+  void addQuantizeTile(const View &view, const std::optional<PlannedQuantize> &rows, const PlannedQuantize &columns);
+  void addDequantize(fp4::DequantizeOp op);
   void addStore(const View &view, mlir::Value result);
   void addMatvec(fp4::MatvecOp op);
   void addMatmul(fp4::MatmulOp op, fp4::EpilogueOp epilogue);
+  void addDenseMatmul(fp4::MatmulOp op, fp4::EpilogueOp epilogue);
 
 private:
   RowSource rowSource(const View &view, std::vector<plan::Argument> *args);
   std::string sourceName(const View &view, const RowSource &source);
   int addPartials(const View &view);
+  void addRankReduction(int buffer, plan::Expr offset, plan::Expr bytes, plan::Launch::Reduction reduction,
+                        llvm::StringRef name);
+  /// Makes the buffers of a quantized value, appends its kernel arguments, and says what a kernel must know.
+  QuantizeConfig addQuantized(const PlannedQuantize &planned, std::vector<plan::Argument> *args);
   plan::Argument pointer(int buffer) const;
   plan::Argument size(plan::Expr value) const;
   ElementRegion elementRegion(mlir::Region &region, mlir::ValueRange rows, mlir::ValueRange cols, mlir::ValueRange full,
                               mlir::ValueRange scalars, std::vector<plan::Argument> *args);
   /// True the first time a kernel of that name is asked for.
   bool isNewKernel(llvm::StringRef name) { return kernelNames.insert(name).second; }
+  void append(plan::Launch launch);
   void addLaunch(std::string label, std::string kernel, std::array<plan::Expr, 3> grid, int threads, int sharedBytes,
                  std::vector<plan::Argument> args);
 
@@ -83,9 +116,11 @@ private:
   llvm::DenseMap<mlir::Value, int> tensors;
   llvm::DenseMap<mlir::Value, QuantizedBuffers> quantizedValues;
   llvm::DenseSet<mlir::Value> outputs;
-  /// Column partials by what they are of: root and prologue.
-  llvm::DenseMap<std::pair<mlir::Value, mlir::Operation *>, int> partials;
+  /// Column partials by what they are of: root, prologue, mask.
+  llvm::DenseMap<std::tuple<mlir::Value, mlir::Operation *, mlir::Value>, int> partials;
   llvm::StringSet<> kernelNames;
+  int currentPhase = 0;
+  bool distributed = false;
 };
 
 } // namespace compiler

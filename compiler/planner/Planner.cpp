@@ -5,6 +5,7 @@
 
 #include "compiler/frontend/Frontend.h"
 #include "compiler/planner/PlanWriter.h"
+#include "compiler/recipe/Recipe.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -31,21 +32,30 @@ private:
   LogicalResult visit(Operation *op);
   LogicalResult visitCenter(fp4::CenterOp op);
   LogicalResult visitQuantize(fp4::QuantizeOp op);
+  LogicalResult checkScales(fp4::QuantizeOp op);
+  fp4::QuantizeOp partnerOf(fp4::QuantizeOp op);
+  FailureOr<PlannedQuantize> prepareQuantize(fp4::QuantizeOp op);
   LogicalResult visitMatmul(fp4::MatmulOp op);
+  void addMatmul(fp4::MatmulOp op, fp4::EpilogueOp epilogue);
   LogicalResult visitEpilogue(fp4::EpilogueOp op);
+  LogicalResult visitReshape(fp4::ReshapeOp op);
 
   FailureOr<View> viewOf(Operation *user, Value value);
-  FailureOr<View> statisticsInput(Operation *user, Value value);
+  FailureOr<View> statisticsInput(Operation *user, Value value, Value mask);
   LogicalResult materialize(Operation *user, Value value);
   LogicalResult materializeAll(Operation *user, ValueRange values);
   FailureOr<int> amaxOf(fp4::BlockScaleOp op);
+  FailureOr<int> amaxAlongColumns(fp4::BlockScaleOp op, fp4::BlockScaleOp transformed);
 
   func::FuncOp func;
   plan::Plan &plan;
   Shapes shapes;
   PlanWriter writer;
+  llvm::DenseMap<Operation *, Phase> phases;
   /// The tensor amax of a block_scale's input, once it is computed.
   llvm::DenseMap<Value, int> amaxes;
+  /// Quantize ops whose launch is there.
+  llvm::DenseSet<Operation *> quantized;
 };
 
 } // namespace
@@ -124,14 +134,12 @@ FailureOr<View> Planner::viewOf(Operation *user, Value value) {
       return failure();
     inner->prologue = prologue;
   }
-  if (center)
+  if (center) {
     inner->center = center;
-  if (hadamard) {
-    if (hadamard.getAxis() != 1)
-      return hadamard.emitOpError() << "has no kernel along axis 0 on target '" << plan.target << "'; supported: axis 1",
-             failure();
-    inner->hadamard = hadamard;
+    inner->mask = center.getMask();
   }
+  if (hadamard)
+    inner->hadamard = hadamard;
   return inner;
 }
 
@@ -142,6 +150,9 @@ LogicalResult Planner::materialize(Operation *user, Value value) {
   FailureOr<View> view = viewOf(user, value);
   if (failed(view))
     return failure();
+  if (view->hadamard && view->hadamard.getAxis() == 0)
+    return user->emitOpError() << "reads '" << valueName(value)
+                               << "' from memory: a transform along axis 0 exists only inside a quantization along axis 0";
   writer.addStore(*view, value);
   return success();
 }
@@ -153,23 +164,24 @@ LogicalResult Planner::materializeAll(Operation *user, ValueRange values) {
   return success();
 }
 
-/// How the statistics kernels can read `value`: they apply a prologue and nothing else.
-FailureOr<View> Planner::statisticsInput(Operation *user, Value value) {
+/// How the statistics kernels can read `value`: they apply a prologue and a mask, nothing else.
+FailureOr<View> Planner::statisticsInput(Operation *user, Value value, Value mask) {
   FailureOr<View> view = viewOf(user, value);
-  if (failed(view) || (!view->center && !view->hadamard))
-    return view;
-  if (failed(materialize(user, value)))
+  if (failed(view))
     return failure();
-  View stored;
-  stored.root = value;
-  return stored;
+  if (view->center || view->hadamard) {
+    if (failed(materialize(user, value)))
+      return failure();
+    view = View();
+    view->root = value;
+  }
+  view->mask = mask;
+  return view;
 }
 
 /// The mean, and the residual's amax where a block scale will ask for it: column extremes give it without a pass of its own.
 LogicalResult Planner::visitCenter(fp4::CenterOp op) {
-  if (op.getMask())
-    return op.emitOpError() << "with a mask has no kernel on target '" << plan.target << "'";
-  FailureOr<View> input = statisticsInput(op, op.getInput());
+  FailureOr<View> input = statisticsInput(op, op.getInput(), op.getMask());
   if (failed(input))
     return failure();
   int amax = -1;
@@ -183,6 +195,32 @@ LogicalResult Planner::visitCenter(fp4::CenterOp op) {
   return success();
 }
 
+/// The block scale of `value` that needs its amax, in the phase of `user`.
+static fp4::BlockScaleOp scaleOf(Value value, llvm::function_ref<bool(Operation *)> fits) {
+  for (Operation *user : value.getUsers())
+    if (auto scale = dyn_cast<fp4::BlockScaleOp>(user); scale && scale.getAmax() && fits(scale))
+      return scale;
+  return {};
+}
+
+/// The tensor itself and its transform along axis 0 share one read where both amaxes are wanted.
+FailureOr<int> Planner::amaxAlongColumns(fp4::BlockScaleOp op, fp4::BlockScaleOp transformed) {
+  auto hadamard = transformed.getInput().getDefiningOp<fp4::HadamardOp>();
+  auto samePhase = [&](Operation *other) { return phases.lookup(other) == phases.lookup(op); };
+  FailureOr<View> view = viewOf(op, hadamard.getInput());
+  if (failed(view))
+    return failure();
+  fp4::BlockScaleOp plain = amaxes.count(hadamard.getInput()) ? fp4::BlockScaleOp() : scaleOf(hadamard.getInput(), samePhase);
+  int transformedAmax =
+      writer.addAmaxBuffer((valueName(transformed.getInput()) + ".amax").str(), transformed.getAmax());
+  int plainAmax = plain ? writer.addAmaxBuffer((valueName(plain.getInput()) + ".amax").str(), plain.getAmax()) : -1;
+  writer.addAmaxColumns(*view, hadamard, transformedAmax, plainAmax);
+  amaxes[transformed.getInput()] = transformedAmax;
+  if (plain)
+    amaxes[plain.getInput()] = plainAmax;
+  return amaxes[op.getInput()];
+}
+
 /// The buffer of the tensor amax a block scale uses; computed once for each input.
 FailureOr<int> Planner::amaxOf(fp4::BlockScaleOp op) {
   if (!op.getAmax())
@@ -190,6 +228,14 @@ FailureOr<int> Planner::amaxOf(fp4::BlockScaleOp op) {
   auto found = amaxes.find(op.getInput());
   if (found != amaxes.end())
     return found->second;
+  auto own = op.getInput().getDefiningOp<fp4::HadamardOp>();
+  if (own && own.getAxis() == 0)
+    return amaxAlongColumns(op, op);
+  auto samePhase = [&](Operation *other) { return phases.lookup(other) == phases.lookup(op); };
+  for (Operation *user : op.getInput().getUsers())
+    if (auto hadamard = dyn_cast<fp4::HadamardOp>(user); hadamard && hadamard.getAxis() == 0)
+      if (fp4::BlockScaleOp transformed = scaleOf(hadamard.getResult(), samePhase))
+        return amaxAlongColumns(op, transformed);
   FailureOr<View> view = viewOf(op, op.getInput());
   if (failed(view))
     return failure();
@@ -199,33 +245,106 @@ FailureOr<int> Planner::amaxOf(fp4::BlockScaleOp op) {
   return amaxes[op.getInput()] = buffer;
 }
 
-LogicalResult Planner::visitQuantize(fp4::QuantizeOp op) {
+LogicalResult Planner::checkScales(fp4::QuantizeOp op) {
   auto scale = op.getScales().getDefiningOp<fp4::BlockScaleOp>();
   if (!scale || scale.getInput() != op.getInput() || (op.getAmax() && op.getAmax() != scale.getAmax()))
     return op.emitOpError() << "rounds '" << valueName(op.getInput())
                             << "' with scales that are not fp4.block_scale of the same tensor: no kernel on target '"
                             << plan.target << "'";
   auto type = cast<fp4::QuantizedType>(op.getResult().getType());
-  if (type.getAxis() != 1)
-    return op.emitOpError() << "scales '" << valueName(op.getInput()) << "' along axis 0: no kernel on target '"
-                            << plan.target << "'; supported: axis 1";
-  if (failed(materializeAll(op, op.getOperands().drop_front(op.getAmax() ? 3 : 2))))
+  if (type.getAxis() == 0 && type.getBlockAcross() == 16 && op.getInput().getDefiningOp<fp4::HadamardOp>())
+    return op.emitOpError() << "rounds a transform in blocks of 16x16 along axis 0: no kernel on target '" << plan.target
+                            << "'; supported: blocks of 1x16";
+  return success();
+}
+
+/// What a quantization reads, apart from a transform of its own.
+static Value untransformed(fp4::QuantizeOp op) {
+  auto hadamard = op.getInput().getDefiningOp<fp4::HadamardOp>();
+  return hadamard && static_cast<int64_t>(hadamard.getAxis()) == op.getResult().getType().getAxis() ? hadamard.getInput() : op.getInput();
+}
+
+/// Another quantization of the same tensor along the other axis, which one read can serve.
+fp4::QuantizeOp Planner::partnerOf(fp4::QuantizeOp op) {
+  fp4::QuantizedType type = op.getResult().getType();
+  for (Operation &other : func.front()) {
+    auto candidate = dyn_cast<fp4::QuantizeOp>(other);
+    if (!candidate || quantized.contains(candidate) || phases.lookup(candidate) != phases.lookup(op))
+      continue;
+    fp4::QuantizedType theirs = candidate.getResult().getType();
+    if (theirs.getAxis() == type.getAxis() || theirs.getFormat() != type.getFormat() ||
+        untransformed(candidate) != untransformed(op))
+      continue;
+    // Seeds and offsets must be there already: arguments are.
+    auto isArgument = [](Value value) { return !value || isa<BlockArgument>(value); };
+    if (isArgument(candidate.getSeed()) && isArgument(candidate.getOffset()))
+      return candidate;
+  }
+  return {};
+}
+
+FailureOr<PlannedQuantize> Planner::prepareQuantize(fp4::QuantizeOp op) {
+  if (failed(checkScales(op)) || failed(materializeAll(op, op.getOperands().drop_front(op.getAmax() ? 3 : 2))))
     return failure();
-  FailureOr<int> amax = amaxOf(scale);
+  PlannedQuantize planned;
+  planned.op = op;
+  FailureOr<int> amax = amaxOf(op.getScales().getDefiningOp<fp4::BlockScaleOp>());
   if (failed(amax))
     return failure();
-  FailureOr<View> view = viewOf(op, op.getInput());
+  planned.amax = *amax;
+  auto hadamard = op.getInput().getDefiningOp<fp4::HadamardOp>();
+  if (hadamard && untransformed(op) != op.getInput())
+    planned.hadamard = hadamard;
+  quantized.insert(op);
+  return planned;
+}
+
+LogicalResult Planner::visitQuantize(fp4::QuantizeOp op) {
+  if (quantized.contains(op))
+    return success();
+  fp4::QuantizeOp partner = partnerOf(op);
+  FailureOr<PlannedQuantize> own = prepareQuantize(op);
+  if (failed(own))
+    return failure();
+  std::optional<PlannedQuantize> rows, columns;
+  (op.getResult().getType().getAxis() == 1 ? rows : columns) = *own;
+  if (partner) {
+    FailureOr<PlannedQuantize> theirs = prepareQuantize(partner);
+    if (failed(theirs))
+      return failure();
+    (rows ? columns : rows) = *theirs;
+  }
+  FailureOr<View> view = viewOf(op, untransformed(op));
   if (failed(view))
     return failure();
-  writer.addQuantize(*view, op, *amax);
+  if (view->hadamard) {
+    // A transform along the other axis first.
+    if (failed(materialize(op, untransformed(op))))
+      return failure();
+    view = View();
+    view->root = untransformed(op);
+  }
+  if (columns)
+    writer.addQuantizeTile(*view, rows, *columns);
+  else
+    writer.addQuantizeRows(*view, *rows);
   return success();
 }
 
 LogicalResult Planner::visitMatmul(fp4::MatmulOp op) {
+  if (op.isDense() && failed(materializeAll(op, op->getOperands())))
+    return failure();
   // With an epilogue that fuses, the launch comes when its other operands are there.
   if (!fusedEpilogue(op))
-    writer.addMatmul(op, {});
+    addMatmul(op, {});
   return success();
+}
+
+void Planner::addMatmul(fp4::MatmulOp op, fp4::EpilogueOp epilogue) {
+  if (op.isDense())
+    writer.addDenseMatmul(op, epilogue);
+  else
+    writer.addMatmul(op, epilogue);
 }
 
 LogicalResult Planner::visitEpilogue(fp4::EpilogueOp op) {
@@ -233,11 +352,21 @@ LogicalResult Planner::visitEpilogue(fp4::EpilogueOp op) {
     return failure();
   auto matmul = op.getInput().getDefiningOp<fp4::MatmulOp>();
   if (matmul && fusedEpilogue(matmul)) {
-    writer.addMatmul(matmul, op);
+    addMatmul(matmul, op);
     return success();
   }
   return op.emitOpError() << "reads '" << valueName(op.getInput())
                           << "', which is not a matmul's only use; use fp4.prologue for element-wise work on a tensor";
+}
+
+/// The same memory under another shape.
+LogicalResult Planner::visitReshape(fp4::ReshapeOp op) {
+  if (isa<BlockArgument>(op.getInput()) && llvm::is_contained(func.front().getTerminator()->getOperands(), op.getResult()))
+    return op.emitOpError() << "returns argument '" << valueName(op.getInput()) << "' unchanged; no kernel would write it";
+  if (failed(materialize(op, op.getInput())))
+    return failure();
+  writer.alias(op.getResult(), op.getInput());
+  return success();
 }
 
 LogicalResult Planner::visit(Operation *op) {
@@ -247,6 +376,11 @@ LogicalResult Planner::visit(Operation *op) {
       .Case([&](fp4::CenterOp op) { return visitCenter(op); })
       .Case([&](fp4::QuantizeOp op) { return visitQuantize(op); })
       .Case([&](fp4::MatmulOp op) { return visitMatmul(op); })
+      .Case([&](fp4::DequantizeOp op) {
+        writer.addDequantize(op);
+        return success();
+      })
+      .Case([&](fp4::ReshapeOp op) { return visitReshape(op); })
       .Case([&](fp4::EpilogueOp op) { return visitEpilogue(op); })
       .Case([&](fp4::MatvecOp op) {
         if (failed(materializeAll(op, op->getOperands())))
@@ -255,9 +389,7 @@ LogicalResult Planner::visit(Operation *op) {
         return success();
       })
       .Case([&](fp4::ColumnSumOp op) -> LogicalResult {
-        if (op.getMask())
-          return op.emitOpError() << "with a mask has no kernel on target '" << plan.target << "'";
-        FailureOr<View> input = statisticsInput(op, op.getInput());
+        FailureOr<View> input = statisticsInput(op, op.getInput(), op.getMask());
         if (failed(input))
           return failure();
         writer.addColumnSum(*input, op.getResult());
@@ -282,16 +414,25 @@ LogicalResult Planner::visit(Operation *op) {
 }
 
 LogicalResult Planner::run() {
-  if (failed(shapes.analyze(func)))
+  FailureOr<llvm::DenseMap<Operation *, Phase>> found = phasesOf(func);
+  if (failed(found) || failed(shapes.analyze(func, recipeTies(func))))
     return failure();
+  phases = std::move(*found);
+  writer.setDistributed(func->hasAttr(kDistributedAttr));
+  if (!phases.empty())
+    for (int phase = 0; phase < kNumPhases; ++phase)
+      plan.phases.push_back(phaseName(static_cast<Phase>(phase)));
   plan.dims = shapes.dimensions();
   if (!llvm::hasSingleElement(func.getBody()))
     return func.emitOpError("expects one block");
   if (failed(checkReturn(cast<func::ReturnOp>(func.front().getTerminator()))) || failed(checkArguments()))
     return failure();
-  for (Operation &op : func.front())
+  for (Operation &op : func.front()) {
+    writer.setPhase(static_cast<int>(phases.lookup(&op)));
     if (failed(visit(&op)))
       return failure();
+  }
+  writer.keepBetweenPhases();
   return success();
 }
 
@@ -318,7 +459,7 @@ FailureOr<plan::Plan> signatureOf(func::FuncOp func) {
   plan.spec = func.getName().str();
   plan.target = "host";
   Shapes shapes;
-  if (failed(shapes.analyze(func)))
+  if (failed(shapes.analyze(func, recipeTies(func))))
     return failure();
   plan.dims = shapes.dimensions();
   auto add = [&](Value value, std::string name, std::vector<plan::TensorInfo> &list, plan::Buffer::Kind kind) {
@@ -343,6 +484,8 @@ FailureOr<plan::Plan> signatureOf(func::FuncOp func) {
       return func.emitOpError() << "argument '" << valueName(argument) << "' of type " << argument.getType()
                                 << " cannot be passed from a host tensor",
              failure();
+    else
+      plan.inputs.back().optional = static_cast<bool>(func.getArgAttr(argument.getArgNumber(), fp4::kOptionalAttr));
   for (auto [index, value] : llvm::enumerate(func.front().getTerminator()->getOperands()))
     add(value, resultName(func, index), plan.outputs, plan::Buffer::Kind::Output);
   return plan;

@@ -22,6 +22,10 @@ public:
   /// Fails with a diagnostic where two different constants would have to be equal.
   mlir::LogicalResult analyze(mlir::func::FuncOp func);
 
+  /// Ties the extents of two values that no op ties, as a linked recipe's d and y.
+  using Tie = std::pair<mlir::Value, mlir::Value>;
+  mlir::LogicalResult analyze(mlir::func::FuncOp func, llvm::ArrayRef<Tie> ties);
+
   /// The sizes of a ranked tensor or quantized value.
   llvm::SmallVector<plan::Expr> of(mlir::Value value) const;
   /// Origins of the dimensions, for the plan.
@@ -29,6 +33,10 @@ public:
 
 private:
   int symbolFor(int64_t extent);
+  /// The symbol of an extent rounded up to a multiple of 16 (fp4.hadamard): one for each symbol it is rounded from.
+  int roundedSymbol(int symbol);
+  plan::Expr expression(int symbol) const;
+  mlir::LogicalResult unify(mlir::Operation *op, int lhs, int rhs, llvm::function_ref<std::string(bool right)> name);
   int find(int symbol) const;
   mlir::LogicalResult unify(mlir::Operation *op, mlir::Value lhs, unsigned lhsDim, mlir::Value rhs, unsigned rhsDim);
   mlir::LogicalResult visit(mlir::Operation *op);
@@ -37,6 +45,7 @@ private:
   llvm::DenseMap<mlir::Value, llvm::SmallVector<int>> symbols;
   mutable std::vector<int> parent;
   std::vector<int64_t> constants; // -1: dynamic; of the representative
+  std::vector<int> roundedFrom;   // -1, or the symbol that this one is rounded up from; of the representative
   std::vector<plan::Expr> expressions;
   std::vector<plan::Dimension> dims;
 };

@@ -5,6 +5,7 @@
 #include "compiler/evaluate/Evaluate.h"
 #include "compiler/frontend/Frontend.h"
 #include "compiler/planner/Planner.h"
+#include "compiler/recipe/Recipe.h"
 #include "plan/CompilerPlugin.h"
 
 #include "mlir/IR/MLIRContext.h"
@@ -42,15 +43,19 @@ struct Session {
   std::unique_ptr<DiagnosticCollector> diagnostics;
   ParsedSpec spec;
 
-  bool open(llvm::StringRef text, llvm::StringRef fileName, llvm::StringRef function, const Reporter &reporter) {
+  Session() {
     DialectRegistry registry;
     registerSpecDialects(registry);
     registerKernelDialects(registry);
     // One spec is small: threads would cost more to start than they save.
     context = std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
     diagnostics = std::make_unique<DiagnosticCollector>(*context);
+  }
+
+  bool open(llvm::StringRef text, llvm::StringRef fileName, llvm::StringRef function,
+            llvm::ArrayRef<std::string> absent, const Reporter &reporter) {
     FailureOr<ParsedSpec> parsed = parseSpec(text, fileName, *context, function);
-    if (failed(parsed) || failed(expandMath(parsed->function))) {
+    if (failed(parsed) || failed(dropAbsent(parsed->function, absent)) || failed(expandMath(parsed->function))) {
       reportErrors(reporter, "the spec cannot be read");
       return false;
     }
@@ -63,6 +68,10 @@ struct Session {
     reporter.send("error", text.empty() ? fallback : llvm::StringRef(text));
   }
 };
+
+std::vector<std::string> asStrings(const char *const *list, size_t size) {
+  return std::vector<std::string>(list, list + size);
+}
 
 int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *user) {
   Reporter reporter(sink, user);
@@ -77,7 +86,8 @@ int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *
     return reporter.fail(why);
 
   Session session;
-  if (!session.open({request->text, request->textSize}, asString(request->fileName), asString(request->function), reporter))
+  if (!session.open({request->text, request->textSize}, asString(request->fileName), asString(request->function),
+                    asStrings(request->absent, request->numAbsent), reporter))
     return 1;
   if (emit == "signature") {
     FailureOr<plan::Plan> signature = signatureOf(session.spec.function);
@@ -123,7 +133,8 @@ int32_t evaluateSpec(const FourfoldEvaluateRequest *request, FourfoldTensorSink 
   if (!request || request->structSize < sizeof(FourfoldEvaluateRequest) || !request->text)
     return reporter.fail("evaluate request is incomplete: expects text and the size of the struct");
   Session session;
-  if (!session.open({request->text, request->textSize}, asString(request->fileName), asString(request->function), reporter))
+  if (!session.open({request->text, request->textSize}, asString(request->fileName), asString(request->function),
+                    asStrings(request->absent, request->numAbsent), reporter))
     return 1;
   auto emit = [&](const char *part, const FourfoldHostTensor &tensor, const float *bound) {
     tensors(user, part, &tensor, bound);
@@ -132,6 +143,30 @@ int32_t evaluateSpec(const FourfoldEvaluateRequest *request, FourfoldTensorSink 
     session.reportErrors(reporter, "the spec cannot be evaluated");
     return 1;
   }
+  return 0;
+}
+
+int32_t link(const FourfoldLinkRequest *request, FourfoldSink sink, void *user) {
+  Reporter reporter(sink, user);
+  if (!request || request->structSize < sizeof(FourfoldLinkRequest) || !request->specs[0].text ||
+      !request->specs[1].text || !request->specs[2].text)
+    return reporter.fail("link request is incomplete: expects three texts and the size of the struct");
+  Session session;
+  std::vector<RecipeSource> sources;
+  for (const auto &spec : request->specs)
+    sources.push_back({std::string(spec.text, spec.textSize), asString(spec.fileName)});
+  FailureOr<ParsedSpec> linked = linkRecipe(sources, asStrings(request->absent, request->numAbsent),
+                                            request->distributed != 0, *session.context);
+  if (failed(linked)) {
+    session.reportErrors(reporter, "the recipe cannot be linked");
+    return 1;
+  }
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  // With locations: what is wrong further down is reported where the user wrote it.
+  linked->module->print(stream, OpPrintingFlags().enableDebugInfo());
+  stream << "\n";
+  reporter.send("spec", text);
   return 0;
 }
 
@@ -150,6 +185,6 @@ int32_t listTargets(FourfoldSink sink, void *user) {
 extern "C" __attribute__((visibility("default"))) const FourfoldCompilerApi *fourfoldCompilerApi(void) {
   static const FourfoldCompilerApi api = {FOURFOLD_COMPILER_ABI, "fourfold 0.1.0, LLVM " LLVM_VERSION_STRING,
                                           fourfold::compiler::compile, fourfold::compiler::evaluateSpec,
-                                          fourfold::compiler::listTargets};
+                                          fourfold::compiler::listTargets, fourfold::compiler::link};
   return &api;
 }

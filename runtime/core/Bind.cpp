@@ -96,7 +96,7 @@ private:
         return status;
       binding.bufferBytes.push_back(static_cast<uint64_t>(bytes));
       uint64_t place = 0;
-      if (buffer.kind == plan::Buffer::Kind::Workspace) {
+      if (buffer.kind >= plan::Buffer::Kind::Workspace) {
         uint64_t alignment = static_cast<uint64_t>(buffer.alignment);
         place = (binding.workspaceBytes + alignment - 1) / alignment * alignment;
         binding.workspaceBytes = place + static_cast<uint64_t>(bytes);
@@ -141,7 +141,8 @@ private:
       BoundLaunch bound;
       const plan::Launch &launch = plan.launches[i];
       std::string where = fmt::format("launch {} ('{}')", i, launch.label);
-      Status status = launch.kind == plan::Launch::Kind::Memset ? bindMemset(launch, where, &bound)
+      Status status = launch.kind == plan::Launch::Kind::Reduce   ? Status()
+                      : launch.kind == plan::Launch::Kind::Memset ? bindMemset(launch, where, &bound)
                                                                 : bindKernel(launch, i, where, &bound);
       if (!status.ok())
         return status;

@@ -210,7 +210,7 @@ Status Executable::launch(const Binding &binding, const LaunchBuffers &buffers) 
       return buffers.inputs[place];
     case plan::Buffer::Kind::Output:
       return buffers.outputs[place];
-    case plan::Buffer::Kind::Workspace:
+    default:
       break;
     }
     return buffers.workspace + place;

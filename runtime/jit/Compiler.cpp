@@ -4,6 +4,7 @@
 #include "fourfold/Compiler.h"
 
 #include "plan/CompilerPlugin.h"
+#include "plan/Plan.h"
 #include "runtime/core/Environment.h"
 #include "runtime/core/SharedLibrary.h"
 
@@ -11,6 +12,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 
@@ -154,8 +156,18 @@ const char *orNull(const std::string &text) { return text.empty() ? nullptr : te
 
 Status notOpen() { return {StatusCode::InvalidArgument, "the compiler is not open"}; }
 
-FourfoldCompileRequest compileRequest(const Spec &spec, const std::string &target, const char *emit) {
+std::vector<const char *> pointers(const std::vector<std::string> &list) {
+  std::vector<const char *> result;
+  for (const std::string &text : list)
+    result.push_back(text.c_str());
+  return result;
+}
+
+FourfoldCompileRequest compileRequest(const Spec &spec, const std::vector<const char *> &absent,
+                                      const std::string &target, const char *emit) {
   FourfoldCompileRequest request = {};
+  request.absent = absent.data();
+  request.numAbsent = absent.size();
   request.structSize = sizeof(request);
   request.text = spec.text.c_str();
   request.textSize = spec.text.size();
@@ -171,7 +183,8 @@ FourfoldCompileRequest compileRequest(const Spec &spec, const std::string &targe
 Status Compiler::compile(const Spec &spec, const std::string &target, CompiledSpec *compiled) const {
   if (!impl)
     return notOpen();
-  FourfoldCompileRequest request = compileRequest(spec, target, "ptx");
+  std::vector<const char *> absent = pointers(spec.absent);
+  FourfoldCompileRequest request = compileRequest(spec, absent, target, "ptx");
   Collected collected;
   if (impl->api->compile(&request, Collected::receive, &collected) != 0)
     return collected.failure("compiling " + spec.fileName);
@@ -188,7 +201,8 @@ Status Compiler::emit(const Spec &spec, const std::string &target, const std::st
                       std::string *warnings) const {
   if (!impl)
     return notOpen();
-  FourfoldCompileRequest request = compileRequest(spec, target, stage.c_str());
+  std::vector<const char *> absent = pointers(spec.absent);
+  FourfoldCompileRequest request = compileRequest(spec, absent, target, stage.c_str());
   Collected collected;
   if (impl->api->compile(&request, Collected::receive, &collected) != 0)
     return collected.failure("compiling " + spec.fileName);
@@ -217,12 +231,58 @@ Status Compiler::evaluate(const Spec &spec, const std::vector<Tensor> &inputs, b
   request.inputs = tensors.data();
   request.numInputs = tensors.size();
   request.intermediates = intermediates;
+  std::vector<const char *> absent = pointers(spec.absent);
+  request.absent = absent.data();
+  request.numAbsent = absent.size();
   ValueReceiver receiver;
   if (impl->api->evaluate(&request, ValueReceiver::receive, ValueReceiver::receiveText, &receiver) != 0)
     return receiver.collected.failure("evaluating " + spec.fileName);
   if (!receiver.problem.empty())
     return {StatusCode::CompileError, receiver.problem};
   *values = std::move(receiver.collected.values);
+  return {};
+}
+
+Status Compiler::leaveOut(Spec *spec, const std::vector<std::string> &present) const {
+  spec->absent.clear();
+  // Only specs that say so have any: the others are not parsed twice.
+  if (spec->text.find("optional") == std::string::npos)
+    return {};
+  std::string signature, error;
+  if (Status status = emit(*spec, "sm_120a", "signature", &signature); !status.ok())
+    return status;
+  plan::Plan plan;
+  if (!plan::Plan::fromJson(signature, &plan, &error))
+    return {StatusCode::CompileError, error};
+  for (const plan::TensorInfo &input : plan.inputs)
+    if (input.optional && std::find(present.begin(), present.end(), input.name) == present.end())
+      spec->absent.push_back(input.name);
+  return {};
+}
+
+Status Compiler::link(const Recipe &recipe, Spec *linked) const {
+  if (!impl)
+    return notOpen();
+  FourfoldLinkRequest request = {};
+  request.structSize = sizeof(request);
+  const Spec *specs[] = {&recipe.forward, &recipe.dgrad, &recipe.wgrad};
+  for (size_t i = 0; i < 3; ++i) {
+    request.specs[i].text = specs[i]->text.c_str();
+    request.specs[i].textSize = specs[i]->text.size();
+    request.specs[i].fileName = specs[i]->fileName.c_str();
+  }
+  std::vector<const char *> absent = pointers(recipe.absent);
+  request.absent = absent.data();
+  request.numAbsent = absent.size();
+  request.distributed = recipe.distributed;
+  Collected collected;
+  if (impl->api->link(&request, Collected::receive, &collected) != 0)
+    return collected.failure("linking the recipe of " + recipe.forward.fileName);
+  if (!collected.texts.count("spec"))
+    return {StatusCode::CompileError, "the compiler sent no linked spec for " + recipe.forward.fileName};
+  *linked = Spec();
+  linked->text = collected.texts["spec"];
+  linked->fileName = recipe.forward.fileName;
   return {};
 }
 

@@ -20,6 +20,7 @@ namespace {
 
 struct CompileOptions {
   std::string spec, target = "sm_120a", stage = "ptx", output = "-", function;
+  std::vector<std::string> with;
 };
 
 constexpr const char *kStages[] = {"plan", "kernels", "llvm", "ptx", "manifest", "cubin"};
@@ -32,6 +33,8 @@ Status produce(const CompileOptions &options, std::string *bytes) {
   if (Status status = readSpec(options.spec, options.function, &spec); !status.ok())
     return status;
   if (Status status = Compiler::open(&compiler); !status.ok())
+    return status;
+  if (Status status = compiler.leaveOut(&spec, options.with); !status.ok())
     return status;
   if (options.stage == "plan" || options.stage == "kernels" || options.stage == "llvm") {
     Status status = compiler.emit(spec, options.target, options.stage, bytes, &warnings);
@@ -87,6 +90,7 @@ void addCompileCommand(CLI::App &app, int *result) {
       ->capture_default_str();
   command->add_option("-o,--output", options->output, "File to write; - is the standard output")->capture_default_str();
   command->add_option("--function", options->function, "Function to compile, where the spec has several");
+  command->add_option("--with", options->with, "Optional argument to compile for; the others are left out")->delimiter(',');
   command->footer(
       "Examples:\n"
       "  fourfold compile kernels_spec/averis/linear_forward.mlir --emit plan\n"

@@ -111,6 +111,11 @@ private:
 
   Status compile() {
     std::string error;
+    std::vector<std::string> given;
+    for (const NamedFile &file : inputFiles)
+      given.push_back(file.name);
+    if (Status status = compiler.leaveOut(&spec, given); !status.ok())
+      return status;
     // The evaluator runs every spec, with kernels or without.
     Status status = evaluatorOnly() ? compiler.emit(spec, "sm_120a", "signature", &compiled.manifest, &compiled.warnings)
                                     : compiler.compile(spec, device.target(), &compiled);

@@ -16,7 +16,7 @@ namespace plan = fourfold::plan;
 
 namespace {
 
-/// A spec's plan, or its diagnostics.
+/// A spec's plan, without optional arguments, or its diagnostics.
 struct Planned {
   plan::Plan plan;
   std::string errors;
@@ -32,7 +32,12 @@ Planned planText(llvm::StringRef text) {
   std::string why;
   const Target *target = findTarget("sm_120a", &why);
   mlir::FailureOr<ParsedSpec> spec = parseSpec(text, "spec.mlir", context, "");
-  if (mlir::succeeded(spec) && mlir::succeeded(expandMath(spec->function))) {
+  std::vector<std::string> absent;
+  if (mlir::succeeded(spec))
+    for (unsigned i = 0; i < spec->function.getNumArguments(); ++i)
+      if (spec->function.getArgAttr(i, "fp4.optional"))
+        absent.push_back(valueName(spec->function.getArgument(i)).str());
+  if (mlir::succeeded(spec) && mlir::succeeded(dropAbsent(spec->function, absent)) && mlir::succeeded(expandMath(spec->function))) {
     mlir::FailureOr<PlannedSpec> planned = planSpec(spec->function, *target);
     if (mlir::succeeded(planned))
       result.plan = planned->plan;
@@ -147,6 +152,41 @@ TEST(Planner, TilesFollowTheProblem) {
   EXPECT_EQ(chosen(17, 384, 1536), "matmul_nvfp4_64x64_to_y");
   EXPECT_EQ(chosen(1024, 1024, 1024), "matmul_nvfp4_64x64_to_y");
   EXPECT_EQ(chosen(4096, 1024, 1024), "matmul_nvfp4_128x128_to_y");
+}
+
+TEST(Planner, OneReadServesRowsAndColumns) {
+  // The transform along tokens and the plain rows: one amax kernel and one quantize kernel, each with both results.
+  Planned planned = planText(R"(
+func.func @f(%x: tensor<?x?xbf16>, %seed: tensor<i64>, %offset: tensor<i64>) -> (tensor<?x?xf32>, tensor<?x?xf32>) {
+  %h = fp4.hadamard %x axis = 0 : tensor<?x?xbf16> -> tensor<?x?xf32>
+  %s, %a = fp4.block_scale %x nvfp4 block = 1x16 axis = 1 : tensor<?x?xbf16> -> tensor<?x?xf8E4M3FN>, tensor<f32>
+  %q = fp4.quantize %x scales(%s : tensor<?x?xf8E4M3FN>) amax(%a)
+      : tensor<?x?xbf16> -> !fp4.quantized<?x?, nvfp4, block = 1x16, axis = 1>
+  %t, %b = fp4.block_scale %h nvfp4 block = 1x16 axis = 0 : tensor<?x?xf32> -> tensor<?x?xf8E4M3FN>, tensor<f32>
+  %p = fp4.quantize %h scales(%t : tensor<?x?xf8E4M3FN>) amax(%b) stochastic seed(%seed) offset(%offset) stream = 1
+      : tensor<?x?xf32> -> !fp4.quantized<?x?, nvfp4, block = 1x16, axis = 0>
+  %v = fp4.dequantize %q : !fp4.quantized<?x?, nvfp4, block = 1x16, axis = 1> -> tensor<?x?xf32>
+  %u = fp4.dequantize %p : !fp4.quantized<?x?, nvfp4, block = 1x16, axis = 0> -> tensor<?x?xf32>
+  return %v, %u : tensor<?x?xf32>, tensor<?x?xf32>
+})");
+  ASSERT_EQ(planned.errors, "");
+  EXPECT_EQ(kernelsOf(planned.plan),
+            (Names{"clear", "clear", "amax_columns_and_plain_bf16_hadamardd7e8",
+                   "quantize_nvfp4_rows_1x16_columns_1x16_stochastic1_hadamardd7e8_bf16", "dequantize_nvfp4_axis1",
+                   "dequantize_nvfp4_axis0"}));
+  EXPECT_EQ(planned.plan.outputs[1].shape[0].str(), "ceildiv(d0, 16) * 16");
+}
+
+TEST(Planner, AnExtentCannotEqualItselfRoundedUp) {
+  Planned planned = planText(R"(
+func.func @f(%x: tensor<?x?xf32>, %v: tensor<?xf32>) -> (tensor<?xf32>, tensor<?xf32>) {
+  %h = fp4.hadamard %x axis = 1 : tensor<?x?xf32> -> tensor<?x?xf32>
+  %a = fp4.matvec %x, %v axis = 1 : tensor<?x?xf32>, tensor<?xf32> -> tensor<?xf32>
+  %b = fp4.matvec %h, %v axis = 1 : tensor<?x?xf32>, tensor<?xf32> -> tensor<?xf32>
+  return %a, %b : tensor<?xf32>, tensor<?xf32>
+})");
+  EXPECT_NE(planned.errors.find("spec.mlir:5"), std::string::npos) << planned.errors;
+  EXPECT_NE(planned.errors.find("transform both operands, or make the extent static"), std::string::npos) << planned.errors;
 }
 
 TEST(Planner, WhatHasNoKernelIsAnErrorThatNamesIt) {

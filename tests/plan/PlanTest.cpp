@@ -63,6 +63,23 @@ static Plan makePlan() {
   return plan;
 }
 
+/// The same in two phases, with a buffer between them and a reduction over ranks.
+static Plan makePhasedPlan() {
+  Plan plan = makePlan();
+  plan.phases = {"forward", "backward"};
+  plan.buffers[1].kind = Buffer::Kind::Saved;
+  plan.launches[1].phase = 1;
+  Launch reduce;
+  reduce.kind = Launch::Kind::Reduce;
+  reduce.label = "all ranks";
+  reduce.buffer = 2;
+  reduce.offset = 0;
+  reduce.bytes = 4;
+  reduce.reduction = Launch::Reduction::Max;
+  plan.launches.insert(plan.launches.begin() + 1, reduce);
+  return plan;
+}
+
 static std::string readError(const Json &json) {
   Plan plan;
   std::string error;
@@ -85,6 +102,24 @@ TEST(Plan, RoundTripsToTheSameBytes) {
   EXPECT_EQ(plan.launches[1].args[3].scalar, 0.5f);
   EXPECT_EQ(plan.launches[1].args[0].value.str(), "d1 * 2");
   EXPECT_EQ(plan.launches[1].variants[0].sharedBytes, 65536);
+}
+
+TEST(Plan, PhasesRoundTrip) {
+  std::string json = makePhasedPlan().toJson(), error;
+  Plan plan;
+  ASSERT_TRUE(Plan::fromJson(json, &plan, &error)) << error;
+  EXPECT_EQ(plan.toJson(), json);
+  EXPECT_EQ(plan.phases.size(), 2u);
+  EXPECT_EQ(plan.launches[2].phase, 1);
+  EXPECT_EQ(plan.launches[1].reduction, Launch::Reduction::Max);
+  EXPECT_EQ(plan.buffers[1].kind, Buffer::Kind::Saved);
+  for (const char *part : {"backward", "max over ranks of q.amax (4 bytes from 0)", "saved"})
+    EXPECT_NE(plan.str().find(part), std::string::npos) << part;
+  plan.launches[2].phase = 2;
+  EXPECT_NE(plan.validate().find("phase 2 does not exist, the plan has 2"), std::string::npos) << plan.validate();
+  Plan without = makePhasedPlan();
+  without.phases.clear();
+  EXPECT_NE(without.validate(), "");
 }
 
 TEST(Plan, PrintsBuffersAndLaunches) {
@@ -119,6 +154,7 @@ static void breakEachField(const Json &root, const Json::json_pointer &path, int
 
 TEST(Plan, EveryFieldIsNeededAndTyped) {
   int broken = 0;
+  breakEachField(Json::parse(makePhasedPlan().toJson()), Json::json_pointer(), &broken);
   breakEachField(Json::parse(makePlan().toJson()), Json::json_pointer(), &broken);
   EXPECT_GT(broken, 120);
 }

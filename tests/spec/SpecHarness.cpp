@@ -4,52 +4,112 @@
 #include "tests/spec/SpecHarness.h"
 
 #include "dialect/Numerics.h"
-#include "plan/Plan.h"
 #include "runtime/tools/Check.h"
 
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 namespace fourfold {
 namespace tests {
 
-SpecRun runSpec(const std::string &text, const std::vector<Tensor> &inputs) {
-  SpecRun result;
+namespace {
+
+/// The compiler and the device that all tests share.
+struct Machine {
+  Compiler compiler;
+  Device device;
+  Status status;
+
+  static Machine &get() {
+    static Machine machine;
+    return machine;
+  }
+
+private:
+  Machine() {
+    status = Compiler::open(&compiler, std::string(FOURFOLD_BINARY_DIR) + "/lib/libfourfold_jit.so");
+    if (status.ok())
+      status = Device::open("emulated:sm_120a", &device);
+  }
+};
+
+/// A spec that is compiled and loaded, once for all runs of the same text and arguments.
+struct Loaded {
+  Spec spec;
+  Executable executable;
+  plan::Plan plan;
+  std::string error;
+};
+
+Loaded load(const std::string &text, const std::vector<std::string> &given) {
+  Loaded loaded;
   auto failed = [&](const Status &status) {
     if (!status.ok())
-      result.error = status.message();
+      loaded.error = status.message();
     return !status.ok();
   };
-  static Compiler compiler;
-  static const Status opened = Compiler::open(&compiler, std::string(FOURFOLD_BINARY_DIR) + "/lib/libfourfold_jit.so");
-  static Device device;
-  static const Status found = Device::open("emulated:sm_120a", &device);
-  if (failed(opened) || failed(found))
-    return result;
-
-  Spec spec;
-  spec.text = text;
+  Machine &machine = Machine::get();
   CompiledSpec compiled;
-  Executable executable;
-  if (failed(compiler.compile(spec, device.target(), &compiled)) ||
-      failed(Executable::load(device, compiled.manifest, compiled.ptx, &executable)))
+  loaded.spec.text = text;
+  if (failed(machine.status) || failed(machine.compiler.leaveOut(&loaded.spec, given)) ||
+      failed(machine.compiler.compile(loaded.spec, machine.device.target(), &compiled)) ||
+      failed(Executable::load(machine.device, compiled.manifest, compiled.ptx, &loaded.executable)))
+    return loaded;
+  plan::Plan::fromJson(compiled.manifest, &loaded.plan, &loaded.error);
+  return loaded;
+}
+
+} // namespace
+
+SpecRun runSpec(const std::string &text, const std::vector<Tensor> &inputs) {
+  SpecRun result;
+  std::vector<std::string> given;
+  std::string key = text;
+  for (const Tensor &input : inputs) {
+    given.push_back(input.name);
+    key += "," + input.name;
+  }
+  static std::map<std::string, Loaded> cache;
+  auto found = cache.find(key);
+  if (found == cache.end())
+    found = cache.emplace(key, load(text, given)).first;
+  const Loaded &loaded = found->second;
+  result.error = loaded.error;
+  if (!result.error.empty())
     return result;
-  plan::Plan plan;
-  if (!plan::Plan::fromJson(compiled.manifest, &plan, &result.error))
-    return result;
-  std::vector<std::vector<uint8_t>> buffers(plan.buffers.size());
+  result.plan = loaded.plan;
+  result.buffers.resize(loaded.plan.buffers.size());
   RunOptions options;
-  options.inspect = [&](size_t buffer, const std::vector<uint8_t> &bytes) { buffers[buffer] = bytes; };
+  options.inspect = [&](size_t buffer, const std::vector<uint8_t> &bytes) { result.buffers[buffer] = bytes; };
   std::vector<EvaluatedValue> values;
-  if (failed(executable.run(inputs, &result.outputs, options)) ||
-      failed(compiler.evaluate(spec, inputs, /*intermediates=*/true, &values)))
-    return result;
-  std::vector<tools::CheckedPart> parts = tools::check(plan, buffers, inputs, values);
+  for (const Status &status :
+       {loaded.executable.run(inputs, &result.outputs, options),
+        Machine::get().compiler.evaluate(loaded.spec, inputs, /*intermediates=*/true, &values)})
+    if (!status.ok()) {
+      result.error = status.message();
+      return result;
+    }
+  std::vector<tools::CheckedPart> parts = tools::check(loaded.plan, result.buffers, inputs, values);
   result.partsChecked = static_cast<int>(parts.size());
   if (!tools::allPassed(parts))
     result.error = tools::checkTable(parts);
   return result;
+}
+
+std::string linkedRecipe(const std::string &folder, const std::vector<std::string> &absent, bool distributed,
+                         std::string *error) {
+  Recipe recipe;
+  recipe.forward.text = readFile(folder + "/linear_forward.mlir");
+  recipe.dgrad.text = readFile(folder + "/linear_dgrad.mlir");
+  recipe.wgrad.text = readFile(folder + "/linear_wgrad.mlir");
+  recipe.absent = absent;
+  recipe.distributed = distributed;
+  Spec linked;
+  Status status = Machine::get().compiler.link(recipe, &linked);
+  *error = status.message();
+  return linked.text;
 }
 
 std::string readFile(const std::string &path) {

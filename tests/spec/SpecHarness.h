@@ -5,6 +5,7 @@
 #define FOURFOLD_TESTS_SPEC_SPECHARNESS_H
 
 #include "fourfold/Fourfold.h"
+#include "plan/Plan.h"
 
 #include <string>
 #include <vector>
@@ -17,10 +18,17 @@ struct SpecRun {
   std::string error;
   std::vector<Tensor> outputs;
   int partsChecked = 0;
+  plan::Plan plan;
+  /// Contents of the plan's buffers.
+  std::vector<std::vector<uint8_t>> buffers;
 };
 
 /// Compiles for sm_120a, runs on emulated:sm_120a, evaluates, compares.
 SpecRun runSpec(const std::string &text, const std::vector<Tensor> &inputs);
+
+/// The specs of a recipe's folder in the source tree, linked.
+std::string linkedRecipe(const std::string &folder, const std::vector<std::string> &absent, bool distributed,
+                         std::string *error);
 
 /// A file of the source tree.
 std::string readFile(const std::string &path);

@@ -19,6 +19,17 @@ struct Spec {
   std::string fileName = "<spec>";
   /// Empty: the only function of the module.
   std::string function;
+  /// Arguments marked `fp4.optional` that the caller leaves out: a mask is then full, any other reads as -0.0.
+  std::vector<std::string> absent;
+};
+
+/// The specs of a linear layer: linear_forward (x, w -> y), linear_dgrad (d, w -> dx) and linear_wgrad (d, x -> dw [, db]).
+struct Recipe {
+  Spec forward, dgrad, wgrad;
+  /// Optional arguments (bias, mask, dw_in), and the result db, that the layer does without.
+  std::vector<std::string> absent;
+  /// Statistics are reduced over ranks: the plan has launches of kind `reduce`.
+  bool distributed = false;
 };
 
 /// What a spec compiles to.
@@ -65,6 +76,12 @@ public:
   /// Evaluates a spec on the host: the results, and with `intermediates` every named value.
   Status evaluate(const Spec &spec, const std::vector<Tensor> &inputs, bool intermediates,
                   std::vector<EvaluatedValue> *values) const;
+  /// Sets `spec->absent` to the optional arguments that are not among `present`. A name in `present` that the spec does not have is
+  /// passed over: what takes the tensors says so.
+  Status leaveOut(Spec *spec, const std::vector<std::string> &present) const;
+  /// Merges the specs of a recipe into one, whose plan has the phases weights, forward, gradient, dgrad, wgrad: what a later phase
+  /// derives from an earlier one's inputs is computed there and kept.
+  Status link(const Recipe &recipe, Spec *linked) const;
   /// All targets the compiler knows of.
   Status targets(std::vector<TargetInfo> *list) const;
 

@@ -9,8 +9,21 @@ func.func @hadamard_c1_valid(%x: tensor<4x16xf32>) {
 }
 
 func.func @hadamard_c1(%x: tensor<4x16xf32>) {
-  // expected-error @+1 {{'fp4.hadamard' op expects a result of the input's shape (4x16), but got (4x32)}}
+  // expected-error @+1 {{'fp4.hadamard' op expects a result of shape (4x16), the input's with whole groups of 16 along axis 1, but got (4x32)}}
   %h = fp4.hadamard %x axis = 1 : tensor<4x16xf32> -> tensor<4x32xf32>
+  return
+}
+
+// -----
+
+func.func @hadamard_c1_partial_group_valid(%x: tensor<20x16xf32>) {
+  %h = fp4.hadamard %x axis = 0 : tensor<20x16xf32> -> tensor<32x16xf32>
+  return
+}
+
+func.func @hadamard_c1_partial_group(%x: tensor<20x16xf32>) {
+  // expected-error @+1 {{'fp4.hadamard' op expects a result of shape (32x16), the input's with whole groups of 16 along axis 0, but got (20x16)}}
+  %h = fp4.hadamard %x axis = 0 : tensor<20x16xf32> -> tensor<20x16xf32>
   return
 }
 
@@ -29,25 +42,12 @@ func.func @hadamard_c2(%x: tensor<16x16xf32>) {
 
 // -----
 
-func.func @hadamard_c3_valid(%x: tensor<20x16xf32>) {
-  %h = fp4.hadamard %x axis = 1 : tensor<20x16xf32> -> tensor<20x16xf32>
-  return
-}
-
-func.func @hadamard_c3(%x: tensor<20x16xf32>) {
-  // expected-error @+1 {{'fp4.hadamard' op expects an extent along axis 0 that is a multiple of 16, but got 20}}
-  %h = fp4.hadamard %x axis = 0 : tensor<20x16xf32> -> tensor<20x16xf32>
-  return
-}
-
-// -----
-
-func.func @hadamard_c4_valid(%x: tensor<4x16xf32>) {
+func.func @hadamard_c3_valid(%x: tensor<4x16xf32>) {
   %h = fp4.hadamard %x axis = 1 signs = [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -1] : tensor<4x16xf32> -> tensor<4x16xf32>
   return
 }
 
-func.func @hadamard_c4_count(%x: tensor<4x16xf32>) {
+func.func @hadamard_c3_count(%x: tensor<4x16xf32>) {
   // expected-error @+1 {{'fp4.hadamard' op expects 16 signs, but got 2}}
   %h = fp4.hadamard %x axis = 1 signs = [1, -1] : tensor<4x16xf32> -> tensor<4x16xf32>
   return
@@ -55,7 +55,7 @@ func.func @hadamard_c4_count(%x: tensor<4x16xf32>) {
 
 // -----
 
-func.func @hadamard_c4_value(%x: tensor<4x16xf32>) {
+func.func @hadamard_c3_value(%x: tensor<4x16xf32>) {
   // expected-error @+1 {{'fp4.hadamard' op expects signs of 1 or -1, but got 2}}
   %h = fp4.hadamard %x axis = 1 signs = [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2] : tensor<4x16xf32> -> tensor<4x16xf32>
   return

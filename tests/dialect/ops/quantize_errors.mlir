@@ -87,6 +87,27 @@ func.func @quantize_c5_nearest(%x: tensor<4x32xf32>, %s: tensor<4x1xf8E8M0FNU>, 
 
 // -----
 
+func.func @quantize_c6_valid(%x: tensor<4x32xf32>, %s: tensor<4x1xf8E8M0FNU>, %i: tensor<i64>) {
+  %q = fp4.quantize %x scales(%s : tensor<4x1xf8E8M0FNU>) stochastic seed(%i) offset(%i) stream = 255 : tensor<4x32xf32> -> !fp4.quantized<4x32, mxfp4, block = 1x32, axis = 1>
+  return
+}
+
+func.func @quantize_c6(%x: tensor<4x32xf32>, %s: tensor<4x1xf8E8M0FNU>, %i: tensor<i64>) {
+  // expected-error @+1 {{'fp4.quantize' op expects stream 0 to 255 with stochastic rounding, but got 256}}
+  %q = fp4.quantize %x scales(%s : tensor<4x1xf8E8M0FNU>) stochastic seed(%i) offset(%i) stream = 256 : tensor<4x32xf32> -> !fp4.quantized<4x32, mxfp4, block = 1x32, axis = 1>
+  return
+}
+
+// -----
+
+func.func @quantize_c6_nearest(%x: tensor<4x32xf32>, %s: tensor<4x1xf8E8M0FNU>) {
+  // expected-error @+1 {{'fp4.quantize' op expects stream 0 with nearest rounding, but got 1}}
+  %q = fp4.quantize %x scales(%s : tensor<4x1xf8E8M0FNU>) stream = 1 : tensor<4x32xf32> -> !fp4.quantized<4x32, mxfp4, block = 1x32, axis = 1>
+  return
+}
+
+// -----
+
 func.func @dequantize_c1_valid(%q: !fp4.quantized<4x32, mxfp4, block = 1x32, axis = 1>) {
   %v = fp4.dequantize %q : !fp4.quantized<4x32, mxfp4, block = 1x32, axis = 1> -> tensor<?x32xf32>
   return

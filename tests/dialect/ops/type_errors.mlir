@@ -54,5 +54,5 @@ func.func private @fp4_name_c2(tensor<f32> {fp4.name = "a"}, tensor<f32> {fp4.na
 
 // -----
 
-// expected-error @+1 {{argument 0 has unknown attribute 'fp4.nane'; the dialect has only 'fp4.name'}}
+// expected-error @+1 {{argument 0 has unknown attribute 'fp4.nane'; the dialect has 'fp4.name' and, for arguments, 'fp4.optional'}}
 func.func private @attribute(tensor<f32> {fp4.nane = "a"})

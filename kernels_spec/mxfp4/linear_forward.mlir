@@ -1,0 +1,26 @@
+// Recipe mxfp4, forward: Y = Q(X) Q(W)^T + 1 bias
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// X is tokens x in, W is out x in. Both are scaled in blocks of 1x32 along `in` by powers of two, rounded to nearest. No tensor scale: no
+// pass over the tensors before the one that quantizes.
+
+func.func @linear_forward(%x: tensor<?x?xbf16>, %w: tensor<?x?xbf16>, %bias: tensor<?xf32> {fp4.optional}) -> tensor<?x?xbf16> {
+  %xs = fp4.block_scale %x mxfp4 block = 1x32 axis = 1
+      : tensor<?x?xbf16> -> tensor<?x?xf8E8M0FNU>
+  %qx = fp4.quantize %x scales(%xs : tensor<?x?xf8E8M0FNU>)
+      : tensor<?x?xbf16> -> !fp4.quantized<?x?, mxfp4, block = 1x32, axis = 1>
+  %ws = fp4.block_scale %w mxfp4 block = 1x32 axis = 1
+      : tensor<?x?xbf16> -> tensor<?x?xf8E8M0FNU>
+  %qw = fp4.quantize %w scales(%ws : tensor<?x?xf8E8M0FNU>)
+      : tensor<?x?xbf16> -> !fp4.quantized<?x?, mxfp4, block = 1x32, axis = 1>
+  %acc = fp4.matmul %qx, %qw
+      : !fp4.quantized<?x?, mxfp4, block = 1x32, axis = 1>,
+        !fp4.quantized<?x?, mxfp4, block = 1x32, axis = 1> -> tensor<?x?xf32>
+  %y = fp4.epilogue %acc rows(%bias : tensor<?xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    %t = arith.addf %a, %b : f32
+    %r = arith.truncf %t : f32 to bf16
+    fp4.yield %r : bf16
+  } : tensor<?x?xf32> -> tensor<?x?xbf16>
+  return %y : tensor<?x?xbf16>
+}
