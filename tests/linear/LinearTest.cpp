@@ -113,7 +113,7 @@ TEST_P(LinearRecipe, OneWeightServesManyTokenCounts) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Recipes, LinearRecipe,
-                         ::testing::Values("nvfp4", "nvidia", "averis", "averis_hadamard", "averis_v1", "mxfp4"),
+                         ::testing::Values("nvfp4", "nvidia", "averis", "averis_hadamard", "averis_v1", "mxfp4", "bf16"),
                          [](const auto &info) { return std::string(info.param); });
 
 //===----------------------------------------------------------------------===//
@@ -224,6 +224,11 @@ TEST(Linear, WhatIsKeptIsSmall) {
   Linear plain = makeLayer(descriptorOf("nvfp4", shape));
   EXPECT_FALSE(planFor(plain, 1).forwardReadsW());
   EXPECT_FALSE(planFor(plain, 1).backwardReadsW());
+  Linear bf16 = makeLayer(descriptorOf("bf16", shape));
+  LinearPlan dense = planFor(bf16, shape.tokens);
+  EXPECT_TRUE(dense.backwardReadsX());
+  EXPECT_TRUE(dense.backwardReadsW());
+  EXPECT_EQ(dense.weightsBytes() + dense.savedBytes() + dense.gradientBytes(), 0u);
 }
 
 TEST(Linear, AddressesAreChecked) {
