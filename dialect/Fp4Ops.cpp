@@ -4,6 +4,7 @@
 #include "dialect/Fp4.h"
 
 #include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 using namespace mlir::fp4;
@@ -261,6 +262,11 @@ static ParseResult parseQuantizedType(OpAsmParser &parser, Type &type) {
 
 static void printQuantizedType(OpAsmPrinter &printer, Operation *, Type type) { printer << type; }
 
+/// A quantized type as above, or any other.
+static ParseResult parseOperandType(OpAsmParser &parser, Type &type) { return parser.parseType(type); }
+
+static void printOperandType(OpAsmPrinter &printer, Operation *, Type type) { printer << type; }
+
 /// `stochastic`, or nothing for nearest.
 static ParseResult parseRounding(OpAsmParser &parser, RoundingAttr &rounding) {
   Rounding value = succeeded(parser.parseOptionalKeyword("stochastic")) ? Rounding::stochastic : Rounding::nearest;
@@ -339,17 +345,36 @@ LogicalResult DequantizeOp::verify() {
 // matmul, matvec, column_sum
 //===----------------------------------------------------------------------===//
 
+static int64_t contractedAxis(MatmulOp op, Value operand, size_t index) {
+  auto quantized = dyn_cast<QuantizedType>(operand.getType());
+  return quantized ? quantized.getAxis() : (*op.getAxes())[index];
+}
+
+int64_t MatmulOp::getLhsAxis() { return contractedAxis(*this, getLhs(), 0); }
+int64_t MatmulOp::getRhsAxis() { return contractedAxis(*this, getRhs(), 1); }
+
 LogicalResult MatmulOp::verify() {
-  QuantizedType lhs = getLhs().getType(), rhs = getRhs().getType();
-  if (lhs.getFormat() != rhs.getFormat()) // matmul_c1
-    return emitOpError() << "expects operands of one format, but got " << stringifyFormat(lhs.getFormat()) << " and "
-                         << stringifyFormat(rhs.getFormat());
-  int64_t axisL = lhs.getAxis(), axisR = rhs.getAxis();
-  if (!agree(lhs.getShape()[axisL], rhs.getShape()[axisR])) // matmul_c2
-    return emitOpError() << "contracts the left operand's axis " << axisL << " (" << text(lhs.getShape()[axisL])
-                         << ") with the right operand's axis " << axisR << " (" << text(rhs.getShape()[axisR])
-                         << "): the scaled axes must have equal extents";
-  llvm::SmallVector<int64_t> expected = {lhs.getShape()[1 - axisL], rhs.getShape()[1 - axisR]};
+  auto lhsType = dyn_cast<QuantizedType>(getLhs().getType()), rhsType = dyn_cast<QuantizedType>(getRhs().getType());
+  if (lhsType && rhsType) {
+    if (lhsType.getFormat() != rhsType.getFormat()) // matmul_c1
+      return emitOpError() << "expects operands of one format, but got " << stringifyFormat(lhsType.getFormat()) << " and "
+                           << stringifyFormat(rhsType.getFormat());
+  } else if (lhsType || rhsType || getElementTypeOrSelf(getLhs()) != getElementTypeOrSelf(getRhs())) { // matmul_c1
+    return emitOpError() << "expects two quantized operands, or two dense ones of one element type, but got "
+                         << getLhs().getType() << " and " << getRhs().getType();
+  }
+  if (isDense() != getAxes().has_value()) // matmul_c4
+    return emitOpError() << (isDense() ? "expects axes = [A, B], the contracted axis of each dense operand"
+                                       : "expects no axes: the types of quantized operands have them");
+  if (getAxes() && (getAxes()->size() != 2 || llvm::any_of(*getAxes(), [](int64_t axis) { return axis != 0 && axis != 1; })))
+    return emitOpError() << "expects two axes of 0 or 1, but got [" << *getAxes() << "]";
+  int64_t axisL = getLhsAxis(), axisR = getRhsAxis();
+  llvm::ArrayRef<int64_t> lhs = shapeOf(getLhs()), rhs = shapeOf(getRhs());
+  if (!agree(lhs[axisL], rhs[axisR])) // matmul_c2
+    return emitOpError() << "contracts the left operand's axis " << axisL << " (" << text(lhs[axisL])
+                         << ") with the right operand's axis " << axisR << " (" << text(rhs[axisR])
+                         << "): the " << (isDense() ? "contracted" : "scaled") << " axes must have equal extents";
+  llvm::SmallVector<int64_t> expected = {lhs[1 - axisL], rhs[1 - axisR]};
   if (!agree(shapeOf(getResult()), expected)) // matmul_c3
     return emitOpError() << "expects a result of shape " << text(expected)
                          << ", the extents that are not contracted, but got " << text(shapeOf(getResult()));

@@ -213,17 +213,23 @@ def Fp4_DequantizeOp : Fp4_Op<"dequantize", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Fp4_MatmulOperand : AnyTypeOf<[Fp4_QuantizedType, 2DTensorOf<[BF16, F16]>]>;
+
 def Fp4_MatmulOp : Fp4_Op<"matmul", [Pure]> {
-  let summary = "Multiply two quantized matrices along their scaled axes";
+  let summary = "Multiply two quantized matrices along their scaled axes, or two dense ones";
   let description = [{
     `result[m, n] = alpha * sum_k lhs[m, k] rhs[n, k]`, where `k` runs along each operand's scaled axis and `m`, `n` along the other,
     accumulated in fp32; `alpha = amax_lhs * amax_rhs / 2688^2` for nvfp4, 1 for mxfp4. Becomes `nvvm.mma.block_scale` on sm_120a
     (PTX ISA 9.7.14.5).
 
+    Two tensors of bf16, or of f16, are multiplied along `axes`, one for each operand: the baseline that quantized recipes are measured
+    against (`nvvm.mma.sync` m16n8k16).
+
     Rules:
-    - `matmul_c1`: both operands have the same format.
-    - `matmul_c2`: the extents along the scaled axes agree.
+    - `matmul_c1`: both operands are quantized in the same format, or dense of the same element type.
+    - `matmul_c2`: the contracted extents agree.
     - `matmul_c3`: the result's rows are the left operand's other extent, its columns the right operand's.
+    - `matmul_c4`: dense operands have `axes`, two of 0 or 1; quantized ones have their axes in their types.
 
     Example:
 
@@ -233,10 +239,17 @@ def Fp4_MatmulOp : Fp4_Op<"matmul", [Pure]> {
           !fp4.quantized<1536x384, nvfp4, block = 16x16, axis = 1> -> tensor<?x1536xf32>
     ```
   }];
-  let arguments = (ins Fp4_QuantizedType:$lhs, Fp4_QuantizedType:$rhs);
+  let arguments = (ins Fp4_MatmulOperand:$lhs, Fp4_MatmulOperand:$rhs, OptionalAttr<DenseI64ArrayAttr>:$axes);
   let results = (outs Fp4_F32Matrix:$result);
   let assemblyFormat = [{
-    $lhs `,` $rhs attr-dict `:` custom<QuantizedType>(type($lhs)) `,` custom<QuantizedType>(type($rhs)) `->` type($result)
+    $lhs `,` $rhs (`axes` `=` $axes^)? attr-dict
+    `:` custom<OperandType>(type($lhs)) `,` custom<OperandType>(type($rhs)) `->` type($result)
+  }];
+  let extraClassDeclaration = [{
+    bool isDense() { return !::llvm::isa<QuantizedType>(getLhs().getType()); }
+    /// The contracted axis of an operand.
+    int64_t getLhsAxis();
+    int64_t getRhsAxis();
   }];
   let hasVerifier = 1;
 }

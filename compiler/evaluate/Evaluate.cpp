@@ -162,7 +162,8 @@ LogicalResult Evaluator::visitOp(Operation *op) {
         return set(op.getResult(), FailureOr<HostTensor>(evaluateDequantize(op, quantized(op.getInput()))));
       })
       .Case([&](fp4::MatmulOp op) {
-        return set(op.getResult(), evaluateMatmul(op, quantized(op.getLhs()), quantized(op.getRhs())));
+        return set(op.getResult(), op.isDense() ? evaluateDenseMatmul(op, *tensor(op.getLhs()), *tensor(op.getRhs()))
+                                                : evaluateMatmul(op, quantized(op.getLhs()), quantized(op.getRhs())));
       })
       .Case([&](fp4::ReshapeOp op) {
         HostTensor result = *tensor(op.getInput());

@@ -5,6 +5,8 @@
 
 #include "dialect/Numerics.h"
 
+#include <limits>
+
 using namespace mlir;
 
 namespace fourfold {
@@ -116,6 +118,43 @@ FailureOr<HostTensor> evaluateHadamard(fp4::HadamardOp op, const HostTensor &inp
         if (!result.bound.empty())
           result.bound[to] = 0.25f * sumBound(16, magnitude, bound);
       }
+    }
+  return result;
+}
+
+/// Exact products added in 53 bits. A tensor core may add its products in any order and truncate: each of its K roundings is within
+/// 2^-23 of the partial sum, which the sum of magnitudes bounds.
+FailureOr<HostTensor> evaluateDenseMatmul(fp4::MatmulOp op, const HostTensor &lhs, const HostTensor &rhs) {
+  size_t axisL = static_cast<size_t>(op.getLhsAxis()), axisR = static_cast<size_t>(op.getRhsAxis());
+  int64_t extent = lhs.shape[axisL], rows = lhs.shape[1 - axisL], columns = rhs.shape[1 - axisR];
+  if (failed(checkExtent(op, "a left contracted extent", extent, "a right contracted extent", rhs.shape[axisR])))
+    return failure();
+  auto rowsByExtent = [extent](const HostTensor &source, size_t axis, int64_t count) {
+    std::vector<double> values(static_cast<size_t>(count * extent));
+    for (int64_t row = 0; row < count; ++row)
+      for (int64_t i = 0; i < extent; ++i)
+        values[static_cast<size_t>(row * extent + i)] = axis == 1 ? source.at(row, i) : source.at(i, row);
+    return values;
+  };
+  std::vector<double> a = rowsByExtent(lhs, axisL, rows), b = rowsByExtent(rhs, axisR, columns);
+  bool uncertain = !lhs.bound.empty() || !rhs.bound.empty();
+  HostTensor result(Element::F32, {rows, columns});
+  result.bound.resize(result.floats.size());
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < columns; ++j) {
+      const double *x = &a[static_cast<size_t>(i * extent)], *y = &b[static_cast<size_t>(j * extent)];
+      double sum = 0.0, magnitude = 0.0;
+      for (int64_t l = 0; l < extent; ++l) {
+        sum += x[l] * y[l];
+        magnitude += std::fabs(x[l] * y[l]);
+      }
+      float value = static_cast<float>(sum);
+      float &bound = result.bound[static_cast<size_t>(i * columns + j)];
+      result.at(i, j) = value;
+      if (uncertain || (!numerics::isFinite(value) && !std::isnan(value)))
+        bound = std::numeric_limits<float>::infinity();
+      else if (!std::isnan(value))
+        bound = static_cast<float>((static_cast<double>(extent) + 1) * 0x1p-23 * magnitude) + FLT_TRUE_MIN;
     }
   return result;
 }

@@ -80,11 +80,13 @@ KernelBuilder::KernelBuilder(gpu::GPUModuleOp module, llvm::StringRef name, llvm
   function->setAttr(NVVM::NVVMDialect::getMaxntidAttrName(), builder.getDenseI32ArrayAttr({numThreads}));
   // Every buffer is its own allocation: without this each store would order all later loads.
   for (unsigned i = 0; i < params.size(); ++i)
-    if (isa<LLVM::LLVMPointerType>(params[i])) {
+    if (isa<LLVM::LLVMPointerType>(params[i]))
       function.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), builder.getUnitAttr());
-      function.setArgAttr(i, LLVM::LLVMDialect::getAlignAttrName(), builder.getI64IntegerAttr(16));
-    }
   builder.setInsertionPointToStart(function.addEntryBlock(builder));
+}
+
+void KernelBuilder::mayAlias(unsigned param) {
+  function.removeArgAttr(param, LLVM::LLVMDialect::getNoAliasAttrName());
 }
 
 void KernelBuilder::finish() { LLVM::ReturnOp::create(builder, location, ValueRange()); }
@@ -189,10 +191,11 @@ void KernelBuilder::copyAsync16(Val sharedTo, Val globalFrom, Val sizeBytes) {
 void KernelBuilder::commitCopies() { NVVM::CpAsyncCommitGroupOp::create(builder, location); }
 void KernelBuilder::waitCopies(int groupsLeft) { NVVM::CpAsyncWaitGroupOp::create(builder, location, groupsLeft); }
 
-llvm::SmallVector<Val> KernelBuilder::loadMatrixX4(Val sharedRow) {
+llvm::SmallVector<Val> KernelBuilder::loadMatrixX4(Val sharedRow, bool transpose) {
   auto type = LLVM::LLVMStructType::getLiteral(context(), {i32(), i32(), i32(), i32()});
   auto shape = NVVM::LdStMatrixShapeAttr::get(context(), 8, 8);
-  Value all = NVVM::LdMatrixOp::create(builder, location, type, sharedRow, 4, NVVM::MMALayout::row, shape,
+  Value all = NVVM::LdMatrixOp::create(builder, location, type, sharedRow, 4,
+                                       transpose ? NVVM::MMALayout::col : NVVM::MMALayout::row, shape,
                                        NVVM::LdStMatrixEltType::B16);
   llvm::SmallVector<Val> registers;
   for (int64_t i = 0; i < 4; ++i)

@@ -70,6 +70,9 @@ public:
   /// Starts kernel `name` with `numThreads` threads a block in `module`; the insertion point is its body.
   KernelBuilder(mlir::gpu::GPUModuleOp module, llvm::StringRef name, llvm::ArrayRef<mlir::Type> params, int numThreads);
 
+  /// Takes back the promise that a pointer parameter's memory is reached through no other.
+  void mayAlias(unsigned param);
+
   /// Adds the return. Call once, at the end.
   void finish();
 
@@ -132,8 +135,8 @@ public:
   void copyAsync16(Val sharedTo, Val globalFrom, Val sizeBytes = Val());
   void commitCopies();
   void waitCopies(int groupsLeft);
-  /// Four 8x8 matrices of 16-bit elements.
-  llvm::SmallVector<Val> loadMatrixX4(Val sharedRow);
+  /// Four 8x8 matrices of 16-bit elements, as they stand or transposed.
+  llvm::SmallVector<Val> loadMatrixX4(Val sharedRow, bool transpose = false);
 
   // Control flow.
   using Body = std::function<llvm::SmallVector<Val>()>;

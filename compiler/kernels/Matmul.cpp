@@ -7,6 +7,8 @@
 
 #include "compiler/kernels/Matmul.h"
 
+#include "compiler/kernels/MatmulEpilogue.h"
+
 using namespace mlir;
 using llvm::SmallVector;
 
@@ -19,9 +21,8 @@ constexpr int kStageK = 128;                  // elements of K a stage
 constexpr int kRowBytes = kStageK / 2;        // bytes of codes a row and stage
 constexpr int kChunks = kRowBytes / 16;       // 16-byte copies a row and stage
 constexpr int kStepsPerStage = kStageK / 64;  // matrix steps of K = 64
-constexpr int kWarpN = 32;                    // columns a warp: four steps of 8, served by one scale register
+static_assert(kWarpN == 32, "four steps of 8 columns are served by one scale register");
 constexpr int kScaleTileBytes = 512;          // 128 rows x 4 K-blocks
-constexpr int kScratchPitch = kWarpN + 8;     // words; 8 mod 32 keeps 8-byte stores of fragments free of conflicts
 
 int scaleTilesPerStage(Format format) { return kStageK / (4 * formatBlockSize(format)); }
 
@@ -35,12 +36,9 @@ public:
   void build();
 
 private:
-  void placeBlock();
   void prepareCopies();
   void issueCopies(Val stage, Val step);
   SmallVector<Val> computeStage(Val stage, llvm::ArrayRef<Val> accumulators);
-  void storeTile(llvm::ArrayRef<Val> accumulators);
-  void storeRowGroup(int group, llvm::ArrayRef<Val> accumulators);
 
   struct Copy {
     Val from;      // global pointer at K = 0, of row 0 where the row does not exist
@@ -62,11 +60,6 @@ private:
   Val blockRow, blockColumn; // first row of A and of B
   SmallVector<Copy> copies;
   Val scaleFrom, scaleTile, scaleTo; // this thread's 16 bytes of scales
-  Val alpha;
-  // Epilogue operands that do not depend on the row.
-  SmallVector<Val> pointers;
-  SmallVector<SmallVector<Val>> columnValues;
-  Val column, columnFull, columnsValid;
 };
 
 } // namespace
@@ -80,19 +73,6 @@ llvm::ArrayRef<MatmulTile> matmulTiles() {
   // leave most of the GPU idle.
   static const MatmulTile tiles[] = {{16, 128, 1, 4, 4}, {128, 128, 2, 4, 4}, {64, 64, 2, 2, 4}};
   return tiles;
-}
-
-/// Chooses this block's tile: groups of eight tile rows walk along N together, so that operands are reused from L2.
-void MatmulGenerator::placeBlock() {
-  constexpr int kGroup = 8;
-  Val numM = (sizeM + (tile.tileM - 1)) / tile.tileM, numN = (sizeN + (tile.tileN - 1)) / tile.tileN;
-  Val block = k.blockId(0);
-  Val perGroup = numN * kGroup;
-  Val group = block / perGroup, inGroup = block % perGroup;
-  Val firstM = group * kGroup;
-  Val rows = umin(numM - firstM, k.c32(kGroup));
-  blockRow = (firstM + inGroup % rows) * tile.tileM;
-  blockColumn = (inGroup / rows) * tile.tileN;
 }
 
 /// Where row r of a scale tile (16 bytes: the scales of rows r, r + 32, r + 64, r + 96) stands. The lanes of a quarter-warp read rows
@@ -234,63 +214,6 @@ SmallVector<Val> MatmulGenerator::computeStage(Val stage, llvm::ArrayRef<Val> ac
   return sums;
 }
 
-/// Sixteen rows of the warp's tile through shared memory, so that each lane has four neighbours of a row: coalesced operand loads
-/// and stores.
-void MatmulGenerator::storeRowGroup(int group, llvm::ArrayRef<Val> accumulators) {
-  Val scratch = k.offset(shared, (thread >> 5) * (16 * kScratchPitch * 4));
-  Val fragmentRow = lane >> 2, fragmentColumn = (lane & 3) * 2;
-  for (int n = 0; n < tilesN; ++n)
-    for (int half = 0; half < 2; ++half) {
-      int first = (group * tilesN + n) * 4 + half * 2;
-      Val word = (fragmentRow + half * 8) * kScratchPitch + fragmentColumn + n * 8;
-      k.store(k.pack({accumulators[first], accumulators[first + 1]}), k.offset(scratch, word * 4), 8);
-    }
-  k.warpSync();
-  for (int part = 0; part < 4; ++part) {
-    Val row = (lane >> 3) + part * 4;
-    Val vector = k.load(k.vec(4, k.f32()), k.offset(scratch, (row * kScratchPitch + (lane & 7) * 4) * 4), 16);
-    Val globalRow = blockRow + warpRow + row + group * 16;
-    k.ifThen(k.logicalAnd(globalRow < sizeM, k.c32(0) < columnsValid), [&] {
-      Val index = k.toI64(globalRow) * k.toI64(sizeN) + k.toI64(column);
-      SmallVector<SmallVector<Val>> operands(columnValues);
-      for (auto [i, operand] : llvm::enumerate(epilogue.operands)) {
-        if (operand.broadcast == Broadcast::Full)
-          operands[i] = loadElements(k, operand.elementType, pointers[i], index, 4, columnFull, columnsValid);
-        else if (operand.broadcast == Broadcast::Column)
-          operands[i].assign(4, k.load(operand.elementType,
-                                       k.offset(pointers[i], k.toI64(globalRow) * elementBytes(operand.elementType)),
-                                       elementBytes(operand.elementType)));
-      }
-      SmallVector<Val> results;
-      for (int i = 0; i < 4; ++i) {
-        Val value = k.extract(vector, i);
-        SmallVector<Val> arguments = {alpha ? value * alpha : value};
-        for (auto &values : operands)
-          arguments.push_back(values[i]);
-        results.push_back(inlineRegion(k, epilogue, arguments));
-      }
-      storeElements(k, out, index, results, columnFull, columnsValid);
-    });
-  }
-  k.warpSync();
-}
-
-void MatmulGenerator::storeTile(llvm::ArrayRef<Val> accumulators) {
-  column = blockColumn + warpColumn + (lane & 7) * 4;
-  columnsValid = sizeN - column;
-  columnFull = k.logicalAnd(columnsValid >= 4, equals(sizeN & 3, 0));
-  for (auto [i, operand] : llvm::enumerate(epilogue.operands)) {
-    SmallVector<Val> values;
-    if (operand.broadcast == Broadcast::Row)
-      values = loadElements(k, operand.elementType, pointers[i], k.toI64(column), 4, columnFull, columnsValid);
-    else if (operand.broadcast == Broadcast::Scalar)
-      values.assign(4, k.load(operand.elementType, pointers[i], elementBytes(operand.elementType)));
-    columnValues.push_back(values);
-  }
-  for (int group = 0; group < tilesM; ++group)
-    storeRowGroup(group, accumulators);
-}
-
 void MatmulGenerator::build() {
   bool isNVFP4 = format == Format::NVFP4;
   unsigned next = isNVFP4 ? 6 : 4;
@@ -298,8 +221,6 @@ void MatmulGenerator::build() {
   sizeM = k.param(next + 1);
   sizeN = k.param(next + 2);
   sizeK = k.param(next + 3);
-  for (unsigned i = 0; i < epilogue.operands.size(); ++i)
-    pointers.push_back(k.param(next + 4 + i));
 
   shared = k.shared();
   thread = k.threadId();
@@ -311,7 +232,7 @@ void MatmulGenerator::build() {
   int tileK = 4 * formatBlockSize(format);
   numScaleTiles = (sizeK + (tileK - 1)) / tileK;
 
-  placeBlock();
+  std::tie(blockRow, blockColumn) = placeTile(k, sizeM, sizeN, tile.tileM, tile.tileN);
   prepareCopies();
 
   Val one = k.c32(1);
@@ -335,12 +256,14 @@ void MatmulGenerator::build() {
   k.waitCopies(0);
   k.barrier();
 
+  Val alpha;
   if (isNVFP4) {
     // numerics: alpha = amaxA * amaxB / (2688 * 2688), in this order.
     Val amaxA = k.load(k.f32(), k.param(4), 4), amaxB = k.load(k.f32(), k.param(5), 4);
     alpha = (amaxA * amaxB) / k.cf(7225344.0f);
   }
-  storeTile(llvm::ArrayRef<Val>(results).drop_front(2));
+  TileWriter writer(k, epilogue, next + 4, out, sizeM, sizeN);
+  writer.store({blockRow + warpRow, blockColumn + warpColumn, tilesM, alpha}, llvm::ArrayRef<Val>(results).drop_front(2));
 }
 
 void buildMatmul(gpu::GPUModuleOp module, llvm::StringRef name, const Target &target, Format format,
@@ -351,6 +274,7 @@ void buildMatmul(gpu::GPUModuleOp module, llvm::StringRef name, const Target &ta
   params.append(3, i32);
   params.append(epilogue.operands.size(), global);
   KernelBuilder k(module, name, params, tile.numThreads());
+  permitAccumulation(k, epilogue, format == Format::NVFP4 ? 6 : 4);
   MatmulGenerator(k, target, format, tile, epilogue).build();
   k.finish();
 }

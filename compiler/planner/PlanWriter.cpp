@@ -4,6 +4,7 @@
 #include "compiler/planner/PlanWriter.h"
 
 #include "compiler/frontend/Frontend.h"
+#include "compiler/kernels/DenseMatmul.h"
 #include "compiler/kernels/Dequantize.h"
 #include "compiler/kernels/Matmul.h"
 #include "compiler/kernels/Matvec.h"
@@ -86,6 +87,9 @@ int PlanWriter::tensorBuffer(Value value) {
                                                       : plan::Buffer::Kind::Workspace;
   int index = addBuffer(contents.value, bytes, kind);
   plan.buffers[index].contents = contents;
+  // Callers' tensors need what 16-byte accesses need; scalars, seed and offset, lie side by side.
+  if (kind != plan::Buffer::Kind::Workspace)
+    plan.buffers[index].alignment = contents.shape.empty() ? plan::elementTypeBytes(contents.type) : 16;
   return tensors[value] = index;
 }
 
@@ -514,20 +518,23 @@ void PlanWriter::addMatvec(fp4::MatvecOp op) {
   addLaunch(("matvec " + valueName(op.getResult())).str(), kernel, {grid, 1, 1}, 256, axis == 1 ? 0 : 32 * 32 * 4, args);
 }
 
+/// Blocks that fill a GPU: with fewer, smaller tiles are better.
+static constexpr int kFullGrid = 128;
+
 /// When a tile shape is chosen. The last two are for a handful of rows, and for problems where 128x128 tiles are fewer than the
 /// streaming multiprocessors of a large GPU.
 static Expr tileCondition(const MatmulTile &tile, Expr sizeM, Expr sizeN) {
-  constexpr int kFewRows = 16, kManyTiles = 128;
+  constexpr int kFewRows = 16;
   if (tile.tileM == kFewRows)
     return plan::lessEqual(sizeM, kFewRows);
   if (tile.tileM < 128)
     return 1;
-  return plan::lessEqual(kManyTiles, plan::ceilDiv(sizeM, tile.tileM) * plan::ceilDiv(sizeN, tile.tileN));
+  return plan::lessEqual(kFullGrid, plan::ceilDiv(sizeM, tile.tileM) * plan::ceilDiv(sizeN, tile.tileN));
 }
 
 void PlanWriter::addMatmul(fp4::MatmulOp op, fp4::EpilogueOp epilogue) {
   Value result = epilogue ? Value(epilogue.getResult()) : Value(op.getResult());
-  auto lhsType = op.getLhs().getType();
+  auto lhsType = cast<fp4::QuantizedType>(op.getLhs().getType());
   Format format = kernelFormat(lhsType.getFormat());
   const QuantizedBuffers &lhs = quantizedValues[op.getLhs()], &rhs = quantizedValues[op.getRhs()];
   SmallVector<Expr> extents = shapes.of(op.getResult());
@@ -565,6 +572,43 @@ void PlanWriter::addMatmul(fp4::MatmulOp op, fp4::EpilogueOp epilogue) {
       continue;
     if (isNewKernel(variant.kernel))
       buildMatmul(kernels, variant.kernel, target, format, tile, region);
+    launch.variants.push_back(variant);
+  }
+  append(std::move(launch));
+}
+
+void PlanWriter::addDenseMatmul(fp4::MatmulOp op, fp4::EpilogueOp epilogue) {
+  Value result = epilogue ? Value(epilogue.getResult()) : Value(op.getResult());
+  int axisA = static_cast<int>(op.getLhsAxis()), axisB = static_cast<int>(op.getRhsAxis());
+  Type elementType = getElementTypeOrSelf(op.getLhs().getType());
+  SmallVector<Expr> extents = shapes.of(op.getResult());
+  Expr sizeM = extents[0], sizeN = extents[1], sizeK = shapes.of(op.getLhs())[axisA];
+  plan::Launch launch;
+  launch.label = ("matmul " + valueName(op.getResult())).str();
+  launch.args = {pointer(tensorBuffer(op.getLhs())), pointer(tensorBuffer(op.getRhs())), pointer(tensorBuffer(result)),
+                 size(sizeM), size(sizeN), size(sizeK)};
+  ElementRegion region;
+  std::string suffix;
+  if (epilogue) {
+    region = elementRegion(epilogue.getBody(), epilogue.getRows(), epilogue.getCols(), epilogue.getFull(),
+                           epilogue.getScalars(), &launch.args);
+    suffix = "_to_" + identifier(valueName(result));
+    launch.label += (", epilogue " + valueName(result)).str();
+  }
+  for (const DenseTile &tile : denseTiles()) {
+    Expr blocks = plan::ceilDiv(sizeM, tile.tileM) * plan::ceilDiv(sizeN, tile.tileN);
+    plan::Variant variant;
+    variant.kernel = "matmul_" + typeName(elementType) + "_axes" + std::to_string(axisA) + std::to_string(axisB) + "_" +
+                     std::to_string(tile.tileM) + "x" + std::to_string(tile.tileN) + suffix;
+    variant.grid = {blocks, 1, 1};
+    variant.block = {tile.numThreads(), 1, 1};
+    variant.sharedBytes = tile.sharedBytes();
+    // The last serves every size; the large one only problems that fill a GPU.
+    variant.when = &tile == &denseTiles().back() ? Expr(1) : plan::lessEqual(kFullGrid, blocks);
+    if (variant.when == Expr(0))
+      continue;
+    if (isNewKernel(variant.kernel))
+      buildDenseMatmul(kernels, variant.kernel, elementType, axisA, axisB, tile, region);
     launch.variants.push_back(variant);
   }
   append(std::move(launch));

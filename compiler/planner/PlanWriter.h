@@ -89,6 +89,7 @@ public:
   void addStore(const View &view, mlir::Value result);
   void addMatvec(fp4::MatvecOp op);
   void addMatmul(fp4::MatmulOp op, fp4::EpilogueOp epilogue);
+  void addDenseMatmul(fp4::MatmulOp op, fp4::EpilogueOp epilogue);
 
 private:
   RowSource rowSource(const View &view, std::vector<plan::Argument> *args);

@@ -36,6 +36,7 @@ private:
   fp4::QuantizeOp partnerOf(fp4::QuantizeOp op);
   FailureOr<PlannedQuantize> prepareQuantize(fp4::QuantizeOp op);
   LogicalResult visitMatmul(fp4::MatmulOp op);
+  void addMatmul(fp4::MatmulOp op, fp4::EpilogueOp epilogue);
   LogicalResult visitEpilogue(fp4::EpilogueOp op);
   LogicalResult visitReshape(fp4::ReshapeOp op);
 
@@ -331,10 +332,19 @@ LogicalResult Planner::visitQuantize(fp4::QuantizeOp op) {
 }
 
 LogicalResult Planner::visitMatmul(fp4::MatmulOp op) {
+  if (op.isDense() && failed(materializeAll(op, op->getOperands())))
+    return failure();
   // With an epilogue that fuses, the launch comes when its other operands are there.
   if (!fusedEpilogue(op))
-    writer.addMatmul(op, {});
+    addMatmul(op, {});
   return success();
+}
+
+void Planner::addMatmul(fp4::MatmulOp op, fp4::EpilogueOp epilogue) {
+  if (op.isDense())
+    writer.addDenseMatmul(op, epilogue);
+  else
+    writer.addMatmul(op, epilogue);
 }
 
 LogicalResult Planner::visitEpilogue(fp4::EpilogueOp op) {
@@ -342,7 +352,7 @@ LogicalResult Planner::visitEpilogue(fp4::EpilogueOp op) {
     return failure();
   auto matmul = op.getInput().getDefiningOp<fp4::MatmulOp>();
   if (matmul && fusedEpilogue(matmul)) {
-    writer.addMatmul(matmul, op);
+    addMatmul(matmul, op);
     return success();
   }
   return op.emitOpError() << "reads '" << valueName(op.getInput())

@@ -136,7 +136,7 @@ LogicalResult Shapes::visit(Operation *op) {
       .Case([&](fp4::QuantizeOp op) { return same(op.getInput(), op.getResult()); })
       .Case([&](fp4::DequantizeOp op) { return same(op.getInput(), op.getResult()); })
       .Case([&](fp4::MatmulOp op) {
-        unsigned axisA = op.getLhs().getType().getAxis(), axisB = op.getRhs().getType().getAxis();
+        unsigned axisA = op.getLhsAxis(), axisB = op.getRhsAxis();
         if (failed(unify(op, op.getLhs(), axisA, op.getRhs(), axisB)) ||
             failed(unify(op, op.getResult(), 0, op.getLhs(), 1 - axisA)))
           return failure();

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace fourfold {
@@ -17,8 +18,8 @@ Status invalid(std::string message) { return {StatusCode::InvalidArgument, std::
 
 class Binder {
 public:
-  Binder(const Executable::Impl &executable, Binding::Impl *binding)
-      : plan(executable.plan), executable(executable), binding(*binding) {}
+  Binder(const Executable::Impl &executable, Binding::Impl *binding, int onlyPhase)
+      : plan(executable.plan), executable(executable), binding(*binding), onlyPhase(onlyPhase) {}
 
   Status run(const std::vector<std::vector<int64_t>> &inputShapes) {
     if (Status status = bindDims(inputShapes); !status.ok())
@@ -87,6 +88,7 @@ private:
   Status bindSizes() {
     // Far above any device's memory, far below where sums of sizes could overflow.
     constexpr int64_t kMaxBytes = int64_t{1} << 48;
+    std::vector<uint64_t> workspaceEnds(executable.used.size(), 0);
     for (size_t i = 0; i < plan.buffers.size(); ++i) {
       const plan::Buffer &buffer = plan.buffers[i];
       int64_t bytes;
@@ -96,12 +98,53 @@ private:
         return status;
       binding.bufferBytes.push_back(static_cast<uint64_t>(bytes));
       uint64_t place = 0;
-      if (buffer.kind >= plan::Buffer::Kind::Workspace) {
-        uint64_t alignment = static_cast<uint64_t>(buffer.alignment);
-        place = (binding.workspaceBytes + alignment - 1) / alignment * alignment;
-        binding.workspaceBytes = place + static_cast<uint64_t>(bytes);
+      if (buffer.kind == plan::Buffer::Kind::Workspace) {
+        size_t phase = 0;
+        if (Status status = workspacePhase(i, &phase); !status.ok())
+          return status;
+        place = append(buffer, static_cast<uint64_t>(bytes), &workspaceEnds[phase]);
+        binding.workspaceBytes = std::max(binding.workspaceBytes, workspaceEnds[phase]);
+      } else if (uint64_t *area = keptArea(buffer.kind)) {
+        place = append(buffer, static_cast<uint64_t>(bytes), area);
       }
       binding.bufferPlace.push_back(place);
+    }
+    return {};
+  }
+
+  /// Where a buffer begins in its area, which grows by it.
+  static uint64_t append(const plan::Buffer &buffer, uint64_t bytes, uint64_t *area) {
+    uint64_t alignment = static_cast<uint64_t>(buffer.alignment);
+    uint64_t place = (*area + alignment - 1) / alignment * alignment;
+    *area = place + bytes;
+    return place;
+  }
+
+  uint64_t *keptArea(plan::Buffer::Kind kind) {
+    switch (kind) {
+    case plan::Buffer::Kind::Weights:
+      return &binding.weightsBytes;
+    case plan::Buffer::Kind::Saved:
+      return &binding.savedBytes;
+    case plan::Buffer::Kind::Gradient:
+      return &binding.gradientBytes;
+    default:
+      return nullptr;
+    }
+  }
+
+  /// The one phase that a workspace buffer lives in; what lived in two would be overwritten in between.
+  Status workspacePhase(size_t buffer, size_t *phase) const {
+    bool found = false;
+    for (size_t p = 0; p < executable.used.size(); ++p) {
+      if (!executable.used[p][buffer])
+        continue;
+      if (found)
+        return invalid(
+            fmt::format("the manifest is inconsistent: workspace buffer '{}' is used in phases '{}' and '{}'",
+                        plan.buffers[buffer].name, plan.phases[*phase], plan.phases[p]));
+      *phase = p;
+      found = true;
     }
     return {};
   }
@@ -141,7 +184,9 @@ private:
       BoundLaunch bound;
       const plan::Launch &launch = plan.launches[i];
       std::string where = fmt::format("launch {} ('{}')", i, launch.label);
-      Status status = launch.kind == plan::Launch::Kind::Reduce   ? Status()
+      bool skipped = onlyPhase >= 0 && launch.phase != onlyPhase;
+      Status status = skipped                                     ? Status()
+                      : launch.kind == plan::Launch::Kind::Reduce ? bindReduce(launch, where, &bound)
                       : launch.kind == plan::Launch::Kind::Memset ? bindMemset(launch, where, &bound)
                                                                 : bindKernel(launch, i, where, &bound);
       if (!status.ok())
@@ -156,6 +201,21 @@ private:
     if (Status status = evaluate(launch.bytes, 0, limit, where + ", bytes to clear", &bytes); !status.ok())
       return status;
     bound->buffer = launch.buffer;
+    bound->bytes = static_cast<uint64_t>(bytes);
+    return {};
+  }
+
+  Status bindReduce(const plan::Launch &launch, const std::string &where, BoundLaunch *bound) {
+    int64_t offset, bytes, limit = static_cast<int64_t>(binding.bufferBytes[static_cast<size_t>(launch.buffer)]);
+    if (Status status = evaluate(launch.offset, 0, limit, where + ", offset", &offset); !status.ok())
+      return status;
+    if (Status status = evaluate(launch.bytes, 0, limit - offset, where + ", bytes to combine", &bytes); !status.ok())
+      return status;
+    if (bytes % 4 || offset % 4)
+      return invalid(fmt::format("{}: {} bytes at offset {} are not whole f32 values", where, bytes, offset));
+    bound->reduce = true;
+    bound->buffer = launch.buffer;
+    bound->offset = static_cast<uint64_t>(offset);
     bound->bytes = static_cast<uint64_t>(bytes);
     return {};
   }
@@ -227,17 +287,22 @@ private:
   const plan::Plan &plan;
   const Executable::Impl &executable;
   Binding::Impl &binding;
+  int onlyPhase;
 };
 
 } // namespace
 
 Status bindPlan(std::shared_ptr<const Executable::Impl> executable,
-                const std::vector<std::vector<int64_t>> &inputShapes, Binding::Impl *binding) {
+                const std::vector<std::vector<int64_t>> &inputShapes, Binding::Impl *binding,
+                int onlyPhase) {
   binding->executable = executable;
-  return Binder(*executable, binding).run(inputShapes);
+  return Binder(*executable, binding, onlyPhase).run(inputShapes);
 }
 
 uint64_t Binding::workspaceBytes() const { return impl->workspaceBytes; }
+uint64_t Binding::weightsBytes() const { return impl->weightsBytes; }
+uint64_t Binding::savedBytes() const { return impl->savedBytes; }
+uint64_t Binding::gradientBytes() const { return impl->gradientBytes; }
 const std::vector<int64_t> &Binding::outputShape(size_t output) const { return impl->outputShapes[output]; }
 uint64_t Binding::outputBytes(size_t output) const {
   return impl->bufferBytes[static_cast<size_t>(impl->executable->plan.outputs[output].buffer)];

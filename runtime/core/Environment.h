@@ -18,6 +18,9 @@ inline std::string read(const char *name) {
 /// FOURFOLD_JIT: the compiler plug-in's path.
 inline std::string compilerPath() { return read("FOURFOLD_JIT"); }
 
+/// FOURFOLD_RECIPES: folders that hold recipes, separated by colons.
+inline std::string recipeFolders() { return read("FOURFOLD_RECIPES"); }
+
 /// CUDA_HOME: the CUDA toolkit, for nvJitLink and ptxas; /usr/local/cuda unless set.
 inline std::string cudaHome() {
   std::string home = read("CUDA_HOME");

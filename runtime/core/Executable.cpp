@@ -108,6 +108,18 @@ Status Executable::Impl::findFunctions() {
   return {};
 }
 
+void Executable::Impl::findUses() {
+  used.assign(std::max<size_t>(1, plan.phases.size()), std::vector<bool>(plan.buffers.size(), false));
+  for (const plan::Launch &launch : plan.launches) {
+    std::vector<bool> &buffers = used[static_cast<size_t>(launch.phase)];
+    if (launch.buffer >= 0)
+      buffers[static_cast<size_t>(launch.buffer)] = true;
+    for (const plan::Argument &argument : launch.args)
+      if (argument.kind == plan::Argument::Kind::Pointer && argument.buffer >= 0)
+        buffers[static_cast<size_t>(argument.buffer)] = true;
+  }
+}
+
 static std::vector<Parameter> parameters(const std::vector<plan::TensorInfo> &tensors) {
   std::vector<Parameter> list;
   for (const plan::TensorInfo &tensor : tensors) {
@@ -132,6 +144,7 @@ Status Executable::load(const Device &device, const std::string &manifest, const
     return {StatusCode::InvalidArgument, error};
   if (Status status = checkTarget(impl->plan, device); !status.ok())
     return status;
+  impl->findUses();
   impl->inputs = parameters(impl->plan.inputs);
   impl->outputs = parameters(impl->plan.outputs);
   CurrentContext current(impl->deviceImpl());
@@ -147,84 +160,5 @@ Status Executable::load(const Device &device, const std::string &manifest, const
 
 const std::vector<Parameter> &Executable::inputs() const { return impl->inputs; }
 const std::vector<Parameter> &Executable::outputs() const { return impl->outputs; }
-
-//===----------------------------------------------------------------------===//
-// Launching
-//===----------------------------------------------------------------------===//
-
-Status Executable::bind(const std::vector<std::vector<int64_t>> &inputShapes, Binding *binding) const {
-  auto bound = std::make_shared<Binding::Impl>();
-  if (Status status = bindPlan(impl, inputShapes, bound.get()); !status.ok())
-    return status;
-  binding->impl = std::move(bound);
-  return {};
-}
-
-/// Checks that a caller's address is there and aligned as the kernels expect.
-static Status checkAddress(const std::string &what, const plan::Buffer &buffer, uint64_t address) {
-  if (address == 0)
-    return {StatusCode::InvalidArgument, fmt::format("{} has no device memory", what)};
-  if (address % static_cast<uint64_t>(buffer.alignment))
-    return {StatusCode::InvalidArgument, fmt::format("{} lies at {:#x}, expected an address that is a multiple of {}",
-                                                     what, address, buffer.alignment)};
-  return {};
-}
-
-static Status checkBuffers(const plan::Plan &plan, const Binding::Impl &bound, const LaunchBuffers &buffers) {
-  for (const auto *list : {&plan.inputs, &plan.outputs}) {
-    const uint64_t *addresses = list == &plan.inputs ? buffers.inputs : buffers.outputs;
-    const char *what = list == &plan.inputs ? "input" : "output";
-    if (!list->empty() && !addresses)
-      return {StatusCode::InvalidArgument, fmt::format("the {}s have no device memory", what)};
-    for (size_t i = 0; i < list->size(); ++i) {
-      const plan::TensorInfo &tensor = (*list)[i];
-      size_t buffer = static_cast<size_t>(tensor.buffer);
-      uint64_t alignment = static_cast<uint64_t>(plan.buffers[buffer].alignment);
-      if (addresses[i] == 0 || addresses[i] % alignment)
-        return checkAddress(fmt::format("{} '{}'", what, tensor.name), plan.buffers[buffer], addresses[i]);
-      if (addresses[bound.bufferPlace[buffer]] != addresses[i])
-        return {StatusCode::InvalidArgument,
-                fmt::format("{} '{}' is the same value as '{}' and must have the same address", what, tensor.name,
-                            (*list)[bound.bufferPlace[buffer]].name)};
-    }
-  }
-  if (bound.workspaceBytes > 0 && (buffers.workspace == 0 || buffers.workspace % 256))
-    return {StatusCode::InvalidArgument,
-            fmt::format("expects a workspace of {} bytes, aligned to 256, got address {:#x}", bound.workspaceBytes,
-                        buffers.workspace)};
-  return {};
-}
-
-Status Executable::launch(const Binding &binding, const LaunchBuffers &buffers) const {
-  if (!binding.impl || binding.impl->executable != impl)
-    return {StatusCode::InvalidArgument, "the binding is not of this executable"};
-  const Binding::Impl &bound = *binding.impl;
-  const plan::Plan &plan = impl->plan;
-  if (Status status = checkBuffers(plan, bound, buffers); !status.ok())
-    return status;
-  auto address = [&](int index) -> uint64_t {
-    size_t buffer = static_cast<size_t>(index);
-    uint64_t place = bound.bufferPlace[buffer];
-    switch (plan.buffers[buffer].kind) {
-    case plan::Buffer::Kind::Input:
-      return buffers.inputs[place];
-    case plan::Buffer::Kind::Output:
-      return buffers.outputs[place];
-    default:
-      break;
-    }
-    return buffers.workspace + place;
-  };
-  const Device::Impl &device = impl->deviceImpl();
-  CurrentContext current(device);
-  if (current.status() != kSuccess)
-    return device.check(current.status(), "cannot use the context");
-  for (size_t i = 0; i < bound.launches.size(); ++i) {
-    CUresult result = enqueue(*device.driver, bound.launches[i], static_cast<CUstream>(buffers.stream), address);
-    if (result != kSuccess)
-      return device.check(result, fmt::format("launch {} ('{}') failed", i, plan.launches[i].label));
-  }
-  return {};
-}
 
 } // namespace fourfold

@@ -20,6 +20,8 @@ struct Executable::Impl {
   /// By launch, then by variant; empty for memsets.
   std::vector<std::vector<device::CUfunction>> functions;
   std::vector<Parameter> inputs, outputs;
+  /// By phase (one of a plan without), then by buffer: whether one of its launches has the buffer.
+  std::vector<std::vector<bool>> used;
 
   Impl() = default;
   Impl(const Impl &) = delete;
@@ -29,11 +31,12 @@ struct Executable::Impl {
   const Device::Impl &deviceImpl() const { return *device.impl; }
   Status loadModule(const std::string &ptx);
   Status findFunctions();
+  void findUses();
 };
 
 /// One launch with every size known.
 struct BoundLaunch {
-  device::CUfunction function = nullptr; // null: a memset, or nothing to do
+  device::CUfunction function = nullptr; // null: a memset or a reduction
   size_t variant = 0;
   unsigned grid[3] = {1, 1, 1}, block[3] = {1, 1, 1};
   unsigned sharedBytes = 0;
@@ -42,30 +45,35 @@ struct BoundLaunch {
     uint64_t value = 0; // offset of a pointer, or the bits of a scalar
   };
   std::vector<Argument> args;
+  // Of a memset or a reduction; the reduction's offset in the buffer.
+  bool reduce = false;
   int buffer = -1;
-  uint64_t bytes = 0;
+  uint64_t bytes = 0, offset = 0;
 };
 
 struct Binding::Impl {
   std::shared_ptr<const Executable::Impl> executable;
   std::vector<int64_t> dims;
   std::vector<uint64_t> bufferBytes;
-  /// Where a buffer lies: the index of an input or output, or the offset in the workspace.
+  /// Where a buffer lies: the index of an input or output, or the offset in its area.
   std::vector<uint64_t> bufferPlace;
-  uint64_t workspaceBytes = 0;
+  /// Workspace begins anew in each phase and is as large as the largest needs.
+  uint64_t workspaceBytes = 0, weightsBytes = 0, savedBytes = 0, gradientBytes = 0;
   std::vector<std::vector<int64_t>> outputShapes;
   std::vector<BoundLaunch> launches;
 };
 
-/// Evaluates every size of a plan.
+/// Evaluates every size of a plan. With a phase, the launches of the others stay empty and have no kernel chosen: the binding serves
+/// launches of that phase only.
 Status bindPlan(std::shared_ptr<const Executable::Impl> executable,
-                const std::vector<std::vector<int64_t>> &inputShapes, Binding::Impl *binding);
+                const std::vector<std::vector<int64_t>> &inputShapes, Binding::Impl *binding, int onlyPhase = -1);
 
-/// Enqueues one launch; `address(buffer)` says where a buffer lies. Allocates nothing unless it fails.
+/// Enqueues one launch; `address(buffer)` says where a buffer lies. Allocates nothing unless it fails. A reduction is for who knows
+/// the other ranks: there is nothing to do for one.
 template <typename AddressFn>
 device::CUresult enqueue(const device::DriverTable &driver, const BoundLaunch &launch, device::CUstream stream,
                          AddressFn address) {
-  if (!launch.function && launch.buffer < 0) // a reduction over ranks, of which there is one
+  if (launch.reduce)
     return device::kSuccess;
   if (!launch.function)
     return driver.memsetD8Async(address(launch.buffer), 0, launch.bytes, stream);

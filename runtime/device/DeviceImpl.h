@@ -27,6 +27,11 @@ struct Device::Impl {
   Status check(device::CUresult result, const std::string &what) const;
 };
 
+/// What an open device holds, for the runtime's other parts.
+struct DeviceAccess {
+  static const std::shared_ptr<const Device::Impl> &of(const Device &device) { return device.impl; }
+};
+
 /// Opens a device of a provider. Target "" asks the device for its compute capability.
 Status openDevice(const device::DriverTable &driver, int ordinal, const std::string &name, const std::string &target,
                   std::string (*finding)(), Device *device);

@@ -27,6 +27,7 @@ Status readSpec(const std::string &path, const std::string &function, Spec *spec
 /// Each adds a subcommand whose exit status lands in `*result`.
 void addCompileCommand(CLI::App &app, int *result);
 void addRunCommand(CLI::App &app, int *result);
+void addRecipesCommand(CLI::App &app, int *result);
 void addDoctorCommand(CLI::App &app, int *result);
 
 } // namespace tools

@@ -3,7 +3,7 @@
 
 #include "runtime/jit/Cubin.h"
 #include "runtime/npy/Npy.h"
-#include "runtime/tools/Commands.h"
+#include "runtime/tools/SpecSource.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -19,23 +19,46 @@ namespace tools {
 namespace {
 
 struct CompileOptions {
-  std::string spec, target = "sm_120a", stage = "ptx", output = "-", function;
+  SpecSource source;
+  std::string target = "sm_120a", stage = "ptx", output = "-";
   std::vector<std::string> with;
+  bool distributed = false;
 };
 
-constexpr const char *kStages[] = {"plan", "kernels", "llvm", "ptx", "manifest", "cubin"};
+constexpr const char *kStages[] = {"linked", "plan", "kernels", "llvm", "ptx", "manifest", "cubin"};
+
+/// What only a recipe has, and what it has not.
+Status checkRecipeOptions(const CompileOptions &options) {
+  if (options.source.recipe.empty()) {
+    if (options.stage == "linked" || options.distributed)
+      return {StatusCode::InvalidArgument, fmt::format("{} needs --recipe: a single spec is not linked",
+                                                       options.distributed ? "--distributed" : "--emit linked")};
+    return {};
+  }
+  for (const std::string &name : options.with)
+    if (name != "bias" && name != "mask" && name != "dw_in")
+      return {StatusCode::InvalidArgument,
+              fmt::format("unknown argument '{}' for --with: a recipe can have bias, mask, dw_in", name)};
+  return {};
+}
 
 /// Produces the bytes of the stage asked for.
 Status produce(const CompileOptions &options, std::string *bytes) {
   Spec spec;
   Compiler compiler;
   std::string warnings;
-  if (Status status = readSpec(options.spec, options.function, &spec); !status.ok())
+  if (Status status = checkRecipeOptions(options); !status.ok())
+    return status;
+  if (Status status = readSource(options.source, &spec); !status.ok())
     return status;
   if (Status status = Compiler::open(&compiler); !status.ok())
     return status;
-  if (Status status = compiler.leaveOut(&spec, options.with); !status.ok())
+  if (Status status = completeSource(options.source, compiler, options.with, options.distributed, &spec); !status.ok())
     return status;
+  if (options.stage == "linked") {
+    *bytes = spec.text;
+    return {};
+  }
   if (options.stage == "plan" || options.stage == "kernels" || options.stage == "llvm") {
     Status status = compiler.emit(spec, options.target, options.stage, bytes, &warnings);
     warn(warnings);
@@ -83,19 +106,21 @@ int compile(const CompileOptions &options) {
 void addCompileCommand(CLI::App &app, int *result) {
   auto options = std::make_shared<CompileOptions>();
   CLI::App *command = app.add_subcommand("compile", "Compile a spec to a plan, to PTX or to machine code");
-  command->add_option("spec", options->spec, "Spec: MLIR text or bytecode; - reads the standard input")->required();
+  addSourceOptions(command, &options->source);
   command->add_option("--target", options->target, "GPU to compile for; 'fourfold doctor' lists them")
       ->capture_default_str();
-  command->add_option("--emit", options->stage, "Stage: plan, kernels, llvm, ptx, manifest or cubin")
+  command->add_option("--emit", options->stage, "Stage: linked (a recipe's one spec), plan, kernels, llvm, ptx, manifest or cubin")
       ->capture_default_str();
   command->add_option("-o,--output", options->output, "File to write; - is the standard output")->capture_default_str();
-  command->add_option("--function", options->function, "Function to compile, where the spec has several");
+  command->add_flag("--distributed", options->distributed, "Of a recipe: statistics are reduced over ranks");
   command->add_option("--with", options->with, "Optional argument to compile for; the others are left out")->delimiter(',');
   command->footer(
       "Examples:\n"
       "  fourfold compile kernels_spec/averis/linear_forward.mlir --emit plan\n"
       "  fourfold compile spec.mlir --emit ptx | ptxas -arch=sm_120a -v - -o kernels.cubin\n"
-      "  fourfold compile spec.mlir --emit cubin -o kernels.cubin\n\n"
+      "  fourfold compile spec.mlir --emit cubin -o kernels.cubin\n"
+      "  fourfold compile --recipe averis --with bias,dw_in --emit linked\n\n"
+      "--with for a recipe: bias (and the result db), mask, dw_in (dW is added to it).\n\n"
       "Exit status: 0 success; 1 the spec was rejected or a file cannot be read or written; 2 wrong usage.\n"
       "A file is written whole or not at all.");
   command->callback([options, result] { *result = compile(*options); });

@@ -40,6 +40,7 @@ int main(int argc, char **argv) {
   int result = kSuccess;
   addCompileCommand(app, &result);
   addRunCommand(app, &result);
+  addRecipesCommand(app, &result);
   addDoctorCommand(app, &result);
   try {
     app.parse(argc, argv);

@@ -3,9 +3,9 @@
 
 #include "runtime/npy/Npy.h"
 #include "runtime/tools/Check.h"
-#include "runtime/tools/Commands.h"
 #include "runtime/tools/Profile.h"
 #include "runtime/tools/Progress.h"
+#include "runtime/tools/SpecSource.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -20,7 +20,8 @@ namespace tools {
 namespace {
 
 struct RunCommandOptions {
-  std::string spec, device = "auto", function;
+  SpecSource source;
+  std::string device = "auto";
   std::vector<std::string> inputs, outputs;
   bool check = false, profile = false, json = false;
 };
@@ -75,7 +76,7 @@ private:
       return status;
     if (Status status = parseFiles(options.outputs, "--output", &outputFiles); !status.ok())
       return status;
-    return readSpec(options.spec, options.function, &spec);
+    return readSource(options.source, &spec);
   }
 
   /// The device comes first: a typing mistake in its name should not cost a compilation.
@@ -114,7 +115,7 @@ private:
     std::vector<std::string> given;
     for (const NamedFile &file : inputFiles)
       given.push_back(file.name);
-    if (Status status = compiler.leaveOut(&spec, given); !status.ok())
+    if (Status status = completeSource(options.source, compiler, given, /*distributed=*/false, &spec); !status.ok())
       return status;
     // The evaluator runs every spec, with kernels or without.
     Status status = evaluatorOnly() ? compiler.emit(spec, "sm_120a", "signature", &compiled.manifest, &compiled.warnings)
@@ -314,7 +315,7 @@ private:
 void addRunCommand(CLI::App &app, int *result) {
   auto options = std::make_shared<RunCommandOptions>();
   CLI::App *command = app.add_subcommand("run", "Run a spec on a device, and check it against the evaluator");
-  command->add_option("spec", options->spec, "Spec: MLIR text or bytecode; - reads the standard input")->required();
+  addSourceOptions(command, &options->source);
   command
       ->add_option(
           "--device", options->device,
@@ -330,7 +331,6 @@ void addRunCommand(CLI::App &app, int *result) {
           "--output", options->outputs,
           "NAME=FILE.npy for each result to keep; f32 and bf16 are written as '<f4' (widening is exact), f16 as '<f2'")
       ->allow_extra_args(false);
-  command->add_option("--function", options->function, "Function to run, where the spec has several");
   command->add_flag("--check", options->check, "Compare every value on the device with the reference evaluator");
   command->add_flag("--profile", options->profile, "Print launches, times and, on the emulated device, counters");
   command->add_flag("--json", options->json, "Print results of --check and --profile as JSON");

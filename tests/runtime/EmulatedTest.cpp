@@ -116,7 +116,10 @@ TEST_F(Emulated, LaunchesOnMemoryOfTheCaller) {
   Tensor x = floats("x", {5, 8}, 0), w = floats("w", {8, 5}, 1000);
   ASSERT_EQ(driver.memcpyHtoDAsync(memory[0], x.bytes.data(), kBytes, nullptr), device::kSuccess);
   ASSERT_EQ(driver.memcpyHtoDAsync(memory[1], w.bytes.data(), kBytes, nullptr), device::kSuccess);
-  LaunchBuffers buffers{memory, memory + 2, memory[3], nullptr};
+  LaunchBuffers buffers;
+  buffers.inputs = memory;
+  buffers.outputs = memory + 2;
+  buffers.workspace = memory[3];
   Status status = executable.launch(binding, buffers);
   ASSERT_TRUE(status.ok()) << status.message();
   std::vector<uint8_t> y(kBytes);
@@ -129,7 +132,7 @@ TEST_F(Emulated, LaunchesOnMemoryOfTheCaller) {
   EXPECT_EQ(executable.launch(binding, buffers).message(),
             "expects a workspace of 160 bytes, aligned to 256, got address 0x0");
   uint64_t wrong[] = {memory[0] + 4, memory[1]}, none[] = {0, memory[1]};
-  buffers = {wrong, memory + 2, memory[3], nullptr};
+  buffers.inputs = wrong;
   EXPECT_NE(executable.launch(binding, buffers).message().find("input 'x' lies at"), std::string::npos);
   buffers.inputs = none;
   EXPECT_EQ(executable.launch(binding, buffers).message(), "input 'x' has no device memory");

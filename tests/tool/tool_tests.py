@@ -185,9 +185,33 @@ class ToolTest(unittest.TestCase):
         self.assertEqual(err, "bad.mlir:1:1: error: expected 'add'\n")
         self.assertFalse(os.path.exists(self.path("out.ptx")))
         _, err = self.tool("compile", "spec.mlir", "--emit", "asm", status=1)
-        self.assertIn("unknown stage 'asm' for --emit: expected one of plan,", err)
+        self.assertIn("unknown stage 'asm' for --emit: expected one of linked, plan,", err)
         _, err = self.tool("compile", "spec.mlir", "-o", "no/out.ptx", status=1)
         self.assertIn("cannot write 'no/out.ptx'", err)
+
+    def test_recipes(self):
+        for name in ("mine", "unfinished"):
+            os.makedirs(self.path(f"recipes/{name}"))
+        for name in ("mine/linear_forward", "mine/linear_dgrad", "mine/linear_wgrad", "unfinished/linear_forward"):
+            self.write(f"recipes/{name}.mlir", b"add")
+        here = {"FOURFOLD_RECIPES": "nowhere:recipes"}
+        out, _ = self.tool("recipes", environment=here)
+        names = [line.split()[0] for line in out.decode().splitlines()]
+        self.assertIn("mine", names)
+        self.assertNotIn("unfinished", names)
+        self.assertEqual(names, sorted(names))
+        _, err = self.tool("compile", "--recipe", "unfinished", status=1, environment=here)
+        self.assertIn("there is no recipe 'unfinished'; there are ", err)
+        self.assertIn("looked in nowhere, recipes, ", err)
+        _, err = self.tool("compile", "--recipe", "recipes/unfinished", status=1)
+        self.assertIn("'recipes/unfinished' is not the folder of a recipe", err)
+        _, err = self.tool("compile", "--recipe", "mine", "--with", "bais", status=1, environment=here)
+        self.assertIn("unknown argument 'bais' for --with: a recipe can have bias, mask, dw_in", err)
+        for flags in (("--emit", "linked"), ("--distributed",)):
+            _, err = self.tool("compile", "spec.mlir", *flags, status=1)
+            self.assertIn("needs --recipe", err)
+        self.tool("compile", "spec.mlir", "--recipe", "mine", status=2)
+        self.tool("compile", status=2)
 
     # The rest
 
@@ -206,7 +230,7 @@ class ToolTest(unittest.TestCase):
     def test_usage(self):
         for arguments in ((), ("frobnicate",), ("run",), ("run", "spec.mlir", "--frobnicate")):
             self.tool(*arguments, status=2)
-        for command in ("compile", "run", "doctor"):
+        for command in ("compile", "run", "recipes", "doctor"):
             out, _ = self.tool(command, "--help")
             self.assertIn(b"Example", out)
             self.assertIn(b"Exit status", out)

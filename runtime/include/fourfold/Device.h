@@ -42,6 +42,7 @@ public:
 
 private:
   friend class Executable;
+  friend struct DeviceAccess;
   std::shared_ptr<const Impl> impl;
 };
 

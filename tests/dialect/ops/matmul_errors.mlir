@@ -113,3 +113,53 @@ func.func @column_sum_c2(%x: tensor<4x8xf32>, %m: tensor<8xi8>) {
   %s = fp4.column_sum %x mask(%m : tensor<8xi8>) : tensor<4x8xf32> -> tensor<8xf32>
   return
 }
+
+// -----
+
+func.func @matmul_c1_dense_valid(%x: tensor<4x8xbf16>, %w: tensor<5x8xbf16>) {
+  %r = fp4.matmul %x, %w axes = [1, 1] : tensor<4x8xbf16>, tensor<5x8xbf16> -> tensor<4x5xf32>
+  return
+}
+
+func.func @matmul_c1_dense(%x: tensor<4x8xbf16>, %w: tensor<5x8xf16>) {
+  // expected-error @+1 {{'fp4.matmul' op expects two quantized operands, or two dense ones of one element type, but got 'tensor<4x8xbf16>' and 'tensor<5x8xf16>'}}
+  %r = fp4.matmul %x, %w axes = [1, 1] : tensor<4x8xbf16>, tensor<5x8xf16> -> tensor<4x5xf32>
+  return
+}
+
+// -----
+
+func.func @matmul_c2_dense(%x: tensor<4x8xbf16>, %w: tensor<5x8xbf16>) {
+  // expected-error @+1 {{'fp4.matmul' op contracts the left operand's axis 1 (8) with the right operand's axis 0 (5): the contracted axes must have equal extents}}
+  %r = fp4.matmul %x, %w axes = [1, 0] : tensor<4x8xbf16>, tensor<5x8xbf16> -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+func.func @matmul_c4_valid(%x: tensor<8x4xbf16>, %w: tensor<8x5xbf16>) {
+  %r = fp4.matmul %x, %w axes = [0, 0] : tensor<8x4xbf16>, tensor<8x5xbf16> -> tensor<4x5xf32>
+  return
+}
+
+func.func @matmul_c4(%x: tensor<4x8xbf16>, %w: tensor<5x8xbf16>) {
+  // expected-error @+1 {{'fp4.matmul' op expects axes = [A, B], the contracted axis of each dense operand}}
+  %r = fp4.matmul %x, %w : tensor<4x8xbf16>, tensor<5x8xbf16> -> tensor<4x5xf32>
+  return
+}
+
+// -----
+
+func.func @matmul_c4_values(%x: tensor<4x8xbf16>, %w: tensor<5x8xbf16>) {
+  // expected-error @+1 {{'fp4.matmul' op expects two axes of 0 or 1, but got [1, 2]}}
+  %r = fp4.matmul %x, %w axes = [1, 2] : tensor<4x8xbf16>, tensor<5x8xbf16> -> tensor<4x5xf32>
+  return
+}
+
+// -----
+
+func.func @matmul_c4_quantized(%q: !fp4.quantized<4x32, mxfp4, block = 1x32, axis = 1>) {
+  // expected-error @+1 {{'fp4.matmul' op expects no axes: the types of quantized operands have them}}
+  %r = fp4.matmul %q, %q axes = [1, 1] : !fp4.quantized<4x32, mxfp4, block = 1x32, axis = 1>, !fp4.quantized<4x32, mxfp4, block = 1x32, axis = 1> -> tensor<4x4xf32>
+  return
+}

@@ -1,0 +1,61 @@
+// What every matmul kernel does with its accumulators: the fused epilogue and the store; and which tile a block takes.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#ifndef FOURFOLD_COMPILER_KERNELS_MATMULEPILOGUE_H
+#define FOURFOLD_COMPILER_KERNELS_MATMULEPILOGUE_H
+
+#include "compiler/kernels/ElementRegion.h"
+
+namespace fourfold {
+namespace compiler {
+
+/// Columns a warp computes: four matrix steps of 8.
+inline constexpr int kWarpN = 32;
+/// Shared memory that the writer needs of each warp, in bytes: 16 rows of 40 words. The pitch, 8 mod 32, keeps 8-byte stores of fragments
+/// free of bank conflicts.
+inline constexpr int kScratchPitch = kWarpN + 8;
+inline constexpr int kScratchBytes = 16 * kScratchPitch * 4;
+
+/// First row and column of the tile that this block takes of a result of sizeM x sizeN: groups of eight tile rows walk along N together,
+/// so that operands are reused from L2.
+std::pair<Val, Val> placeTile(KernelBuilder &k, Val sizeM, Val sizeN, int tileM, int tileN);
+
+/// Lets the caller pass one memory as output and as an epilogue's `full` operand: a gradient that is added to. Each element is read by the
+/// thread that writes it, before it writes it; the compiler must not move loads on the ground that they cannot meet.
+void permitAccumulation(KernelBuilder &k, const ElementRegion &epilogue, unsigned outParam);
+
+/// A warp's part of the result.
+struct WarpTile {
+  /// In the result, i32.
+  Val firstRow, firstColumn;
+  /// Groups of 16 rows; there are kWarpN columns.
+  int rowGroups;
+  /// Factor of the accumulators, null for 1.
+  Val alpha;
+};
+
+/// Applies the epilogue to accumulators in the fragment layout of m16n8 steps (PTX ISA 9.7.14.5.8) and stores the result, row-major.
+class TileWriter {
+public:
+  /// Epilogue operands are parameters from `firstParam` on.
+  TileWriter(KernelBuilder &k, const ElementRegion &epilogue, unsigned firstParam, Val out, Val sizeM, Val sizeN);
+
+  /// `accumulators`: for each row group, for each 8 columns, four registers. Shared memory must be free of readers and writers.
+  void store(const WarpTile &tile, llvm::ArrayRef<Val> accumulators);
+
+private:
+  void storeRowGroup(const WarpTile &tile, int group, llvm::ArrayRef<Val> accumulators);
+
+  KernelBuilder &k;
+  const ElementRegion &epilogue;
+  llvm::SmallVector<Val> pointers;
+  Val out, sizeM, sizeN, shared, thread, lane;
+  // Epilogue operands that do not depend on the row.
+  llvm::SmallVector<llvm::SmallVector<Val>> columnValues;
+  Val column, columnFull, columnsValid;
+};
+
+} // namespace compiler
+} // namespace fourfold
+
+#endif // FOURFOLD_COMPILER_KERNELS_MATMULEPILOGUE_H
