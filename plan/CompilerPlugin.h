@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-#define FOURFOLD_COMPILER_ABI 2
+#define FOURFOLD_COMPILER_ABI 3
 
 /* Receives one named result; the bytes are valid during the call only. */
 typedef void (*FourfoldSink)(void *user, const char *name, const void *bytes, size_t size);
@@ -70,6 +70,31 @@ typedef struct FourfoldLinkRequest {
   int32_t distributed; /* non-zero: statistics are reduced over ranks */
 } FourfoldLinkRequest;
 
+/* A spec prepared to run on this machine's processor, and what it keeps between runs. Opaque. */
+typedef struct FourfoldHostProgram FourfoldHostProgram;
+typedef struct FourfoldHostEnvironment FourfoldHostEnvironment;
+
+/* Where a result is written: memory of the caller, of exactly the size that type and shape say. */
+typedef struct FourfoldHostOutput {
+  const char *name;
+  const char *part; /* NULL: "tensor"; or "codes", "scales", "amax" */
+  const char *elementType;
+  int32_t rank;
+  const int64_t *shape;
+  void *data;
+} FourfoldHostOutput;
+
+typedef struct FourfoldHostRunRequest {
+  size_t structSize;
+  FourfoldHostEnvironment *environment; /* used by one call at a time */
+  uint32_t phases;                      /* bit p for phase p, or 0xffffffff for everything */
+  const FourfoldHostTensor *inputs;     /* by name, in any order: those that these phases use */
+  size_t numInputs;
+  const FourfoldHostOutput *outputs; /* results of these phases; none needs to be taken */
+  size_t numOutputs;
+  int32_t intermediates; /* non-zero: the tensor sink also gets every named value inside the function */
+} FourfoldHostRunRequest;
+
 /* The plug-in's functions. Every call is thread-safe, returns 0 for success and, on failure, has sent one or more complete
    diagnostics (file:line:column: error: text) as "error". Nothing prints, aborts or throws. */
 typedef struct FourfoldCompilerApi {
@@ -85,6 +110,26 @@ typedef struct FourfoldCompilerApi {
   /* Merges a recipe's specs into one, sent as "spec": MLIR text with locations, to be compiled or evaluated like any other. Its plan
      has phases. */
   int32_t (*link)(const FourfoldLinkRequest *request, FourfoldSink sink, void *user);
+
+  /* Specs on the host, fast: every value has the bits of `evaluate`, without bounds. */
+
+  /* Parses and prepares; target and emit are not read. Sends one "input", "result" and "phase" for each name of these. */
+  int32_t (*hostPrepare)(const FourfoldCompileRequest *request, FourfoldHostProgram **program, FourfoldSink sink,
+                         void *user);
+  /* Environments of a program stay usable after it is released. */
+  void (*hostRelease)(FourfoldHostProgram *program);
+  /* An environment without values. `weights`, which may be NULL, is one of the same program, whose values of phase 0 this one reads
+     too; it must not run or be reset at the same time. */
+  int32_t (*hostCreate)(const FourfoldHostProgram *program, const FourfoldHostEnvironment *weights,
+                        FourfoldHostEnvironment **environment, FourfoldSink sink, void *user);
+  void (*hostDestroy)(FourfoldHostEnvironment *environment);
+  /* Forgets all values. */
+  void (*hostReset)(FourfoldHostEnvironment *environment);
+  /* Bytes of the values that are kept. */
+  uint64_t (*hostBytesHeld)(const FourfoldHostEnvironment *environment);
+  /* Runs phases. Values that a later phase needs are kept until all their uses have run, those of phase 0 until it runs again. Where
+     `tensors` is not NULL it gets every result of these phases. On failure nothing has been written to outputs. */
+  int32_t (*hostRun)(const FourfoldHostRunRequest *request, FourfoldTensorSink tensors, FourfoldSink sink, void *user);
 } FourfoldCompilerApi;
 
 /* The only exported symbol. */

@@ -154,7 +154,11 @@ LogicalResult Lowering::fill(Step &step, Operation &op) {
                       {op.getInput(), op.getScales(), op.getAmax(), op.getSeed(), op.getOffset()});
       })
       .Case([&](fp4::DequantizeOp op) { return simple(StepKind::Dequantize, {op.getInput()}); })
-      .Case([&](fp4::MatmulOp op) { return simple(StepKind::Matmul, {op.getLhs(), op.getRhs()}); })
+      .Case([&](fp4::MatmulOp op) {
+        step.axis = op.getLhsAxis();
+        step.rightAxis = op.getRhsAxis();
+        return simple(op.isDense() ? StepKind::DenseMatmul : StepKind::Matmul, {op.getLhs(), op.getRhs()});
+      })
       .Case([&](fp4::ReshapeOp op) { return simple(StepKind::Reshape, {op.getInput()}); })
       .Case([&](fp4::MatvecOp op) {
         step.axis = op.getAxis();

@@ -41,6 +41,8 @@ Tensor dequantize(const Quantized &input);
 
 /// f32 [lhs.rows, rhs.rows].
 Tensor multiply(const Quantized &lhs, const Quantized &rhs);
+/// The same for dense operands of bf16 or f16, contracted along an axis of each.
+Tensor multiplyDense(const Tensor &lhs, int64_t lhsAxis, const Tensor &rhs, int64_t rhsAxis);
 
 /// Operands of a region in the order of its arguments.
 struct ElementOperands {

@@ -88,24 +88,10 @@ Tensor multiply(const Quantized &lhs, const Quantized &rhs) {
   parallelFor(rightPanels, grainFor(kPanelColumns * rhs.k),
               [&](int64_t panel) { packRight(rhs, table, panel, groups, right + panel * groups); });
 
-  // A task is a block of left panels, which stay in the second cache, times a range of right panels.
-  constexpr int64_t kBlock = 8;
-  int64_t rightChunk = leftPanels >= 64 ? rightPanels : std::max<int64_t>(1, ceilDiv(rightPanels, 16));
-  int64_t rowTasks = ceilDiv(leftPanels, kBlock), columnTasks = ceilDiv(rightPanels, std::max<int64_t>(1, rightChunk));
-  parallelFor(rowTasks * columnTasks, 1, [&](int64_t task) {
-    alignas(64) double sums[kPanelRows][kPanelColumns];
-    int64_t firstLeft = task / columnTasks * kBlock, firstRight = task % columnTasks * rightChunk;
-    for (int64_t j = firstRight; j < std::min(rightPanels, firstRight + rightChunk); ++j)
-      for (int64_t i = firstLeft; i < std::min(leftPanels, firstLeft + kBlock); ++i) {
-        kernel(left + i * groups, right + j * groups, groups, sums);
-        int64_t width = std::min(kPanelColumns, columns - j * kPanelColumns);
-        for (int64_t r = 0; r < std::min(kPanelRows, rows - i * kPanelRows); ++r) {
-          float *target = result.mutableAs<float>() + (i * kPanelRows + r) * columns + j * kPanelColumns;
-          for (int64_t n = 0; n < width; ++n)
-            target[n] = static_cast<float>(sums[r][n]) * alpha;
-        }
-      }
-  });
+  forEachPanelPair(rows, columns, result.mutableAs<float>(), alpha,
+                   [&](int64_t i, int64_t j, double sums[kPanelRows][kPanelColumns]) {
+                     kernel(left + i * groups, right + j * groups, groups, sums);
+                   });
   return result;
 }
 

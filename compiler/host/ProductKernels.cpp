@@ -1,4 +1,4 @@
-// The inner kernel of quantized products for each instruction set.
+// The inner kernels of products for each instruction set.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "compiler/host/Product.h"
@@ -30,10 +30,44 @@ static void productGeneric(const LeftGroup *left, const RightGroup *right, int64
       }
 }
 
+/// A product of two 16-bit floats is exact in double, so a fused multiply-add gives the same.
+static void denseGeneric(const double *left, const float *right, int64_t extent,
+                         double sums[kPanelRows][kPanelColumns]) {
+  for (int64_t r = 0; r < kPanelRows; ++r)
+    for (int64_t n = 0; n < kPanelColumns; ++n)
+      sums[r][n] = 0.0;
+  for (int64_t k = 0; k < extent; ++k)
+    for (int64_t r = 0; r < kPanelRows; ++r)
+      for (int64_t n = 0; n < kPanelColumns; ++n)
+        sums[r][n] += left[k * kPanelRows + r] * static_cast<double>(right[k * kPanelColumns + n]);
+}
+
 #if defined(__x86_64__)
 
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
+
+static void denseAVX2(const double *left, const float *right, int64_t extent, double sums[kPanelRows][kPanelColumns]) {
+  for (int row = 0; row < 8; row += 4)
+    for (int column = 0; column < 16; column += 8) {
+      __m256d low[4], high[4];
+      for (int r = 0; r < 4; ++r)
+        low[r] = high[r] = _mm256_setzero_pd();
+      for (int64_t k = 0; k < extent; ++k) {
+        __m256d b0 = _mm256_cvtps_pd(_mm_load_ps(right + k * kPanelColumns + column));
+        __m256d b1 = _mm256_cvtps_pd(_mm_load_ps(right + k * kPanelColumns + column + 4));
+        for (int r = 0; r < 4; ++r) {
+          __m256d a = _mm256_broadcast_sd(left + k * kPanelRows + row + r);
+          low[r] = _mm256_fmadd_pd(a, b0, low[r]);
+          high[r] = _mm256_fmadd_pd(a, b1, high[r]);
+        }
+      }
+      for (int r = 0; r < 4; ++r) {
+        _mm256_storeu_pd(&sums[row + r][column], low[r]);
+        _mm256_storeu_pd(&sums[row + r][column + 4], high[r]);
+      }
+    }
+}
 
 /// Four rows by eight columns: what fits into 16 registers.
 static void productAVX2Part(const LeftGroup *left, const RightGroup *right, int64_t groups, int row, int column,
@@ -118,6 +152,27 @@ static void productAVX512(const LeftGroup *left, const RightGroup *right, int64_
   }
 }
 
+static void denseAVX512(const double *left, const float *right, int64_t extent,
+                        double sums[kPanelRows][kPanelColumns]) {
+  __m512d low[kPanelRows], high[kPanelRows];
+  for (int r = 0; r < kPanelRows; ++r)
+    low[r] = high[r] = _mm512_setzero_pd();
+  for (int64_t k = 0; k < extent; ++k) {
+    __m512d b0 = _mm512_cvtps_pd(_mm256_load_ps(right + k * kPanelColumns));
+    __m512d b1 = _mm512_cvtps_pd(_mm256_load_ps(right + k * kPanelColumns + 8));
+#pragma GCC unroll 8
+    for (int r = 0; r < kPanelRows; ++r) {
+      __m512d a = _mm512_set1_pd(left[k * kPanelRows + r]);
+      low[r] = _mm512_fmadd_pd(a, b0, low[r]);
+      high[r] = _mm512_fmadd_pd(a, b1, high[r]);
+    }
+  }
+  for (int r = 0; r < kPanelRows; ++r) {
+    _mm512_storeu_pd(sums[r], low[r]);
+    _mm512_storeu_pd(sums[r] + 8, high[r]);
+  }
+}
+
 #pragma GCC pop_options
 
 #endif
@@ -131,6 +186,17 @@ ProductKernel productKernelFor(Isa isa) {
 #endif
   (void)isa;
   return productGeneric;
+}
+
+DenseKernel denseKernelFor(Isa isa) {
+#if defined(__x86_64__)
+  if (isa == Isa::AVX512)
+    return denseAVX512;
+  if (isa == Isa::AVX2)
+    return denseAVX2;
+#endif
+  (void)isa;
+  return denseGeneric;
 }
 
 } // namespace host

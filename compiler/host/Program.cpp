@@ -284,8 +284,12 @@ void Run::execute(const Step &step) {
     return set(step, 0, Value(dequantize(operand(step, 0).quantized)));
   case StepKind::Matmul:
     return executeMatmul(step);
-  case StepKind::DenseMatmul:
-    fail(step, "is not supported on the host yet");
+  case StepKind::DenseMatmul: {
+    const Tensor &lhs = *tensor(step, 0), &rhs = *tensor(step, 1);
+    checkExtent(step, "a left contracted extent", lhs.shape[static_cast<size_t>(step.axis)], "a right contracted extent",
+                rhs.shape[static_cast<size_t>(step.rightAxis)]);
+    return set(step, 0, Value(multiplyDense(lhs, step.axis, rhs, step.rightAxis)));
+  }
   case StepKind::Reshape: {
     Tensor result = flattened(operand(step, 0));
     if (result.shape.size() == 2)

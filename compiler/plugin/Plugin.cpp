@@ -4,6 +4,8 @@
 #include "compiler/codegen/Ptx.h"
 #include "compiler/evaluate/Evaluate.h"
 #include "compiler/frontend/Frontend.h"
+#include "compiler/host/Api.h"
+#include "compiler/host/Lower.h"
 #include "compiler/planner/Planner.h"
 #include "compiler/recipe/Recipe.h"
 #include "plan/CompilerPlugin.h"
@@ -170,6 +172,22 @@ int32_t link(const FourfoldLinkRequest *request, FourfoldSink sink, void *user) 
   return 0;
 }
 
+int32_t hostPrepare(const FourfoldCompileRequest *request, FourfoldHostProgram **program, FourfoldSink sink, void *user) {
+  Reporter reporter(sink, user);
+  if (!request || request->structSize < sizeof(FourfoldCompileRequest) || !request->text || !program)
+    return reporter.fail("prepare request is incomplete: expects text and the size of the struct");
+  Session session;
+  if (!session.open({request->text, request->textSize}, asString(request->fileName), asString(request->function),
+                    asStrings(request->absent, request->numAbsent), reporter))
+    return 1;
+  FailureOr<std::shared_ptr<const host::Program>> lowered = host::lowerToHost(session.spec.function);
+  if (failed(lowered)) {
+    session.reportErrors(reporter, "the spec cannot be prepared");
+    return 1;
+  }
+  return host::apiAdopt(std::move(*lowered), program, sink, user);
+}
+
 int32_t listTargets(FourfoldSink sink, void *user) {
   Reporter reporter(sink, user);
   for (const TargetStatus &status : targetStatuses())
@@ -185,6 +203,10 @@ int32_t listTargets(FourfoldSink sink, void *user) {
 extern "C" __attribute__((visibility("default"))) const FourfoldCompilerApi *fourfoldCompilerApi(void) {
   static const FourfoldCompilerApi api = {FOURFOLD_COMPILER_ABI, "fourfold 0.1.0, LLVM " LLVM_VERSION_STRING,
                                           fourfold::compiler::compile, fourfold::compiler::evaluateSpec,
-                                          fourfold::compiler::listTargets, fourfold::compiler::link};
+                                          fourfold::compiler::listTargets, fourfold::compiler::link,
+                                          fourfold::compiler::hostPrepare, fourfold::host::apiRelease,
+                                          fourfold::host::apiCreate, fourfold::host::apiDestroy,
+                                          fourfold::host::apiReset, fourfold::host::apiBytesHeld,
+                                          fourfold::host::apiRun};
   return &api;
 }

@@ -1,12 +1,10 @@
 // Opens the compiler plug-in and speaks its C interface.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-#include "fourfold/Compiler.h"
+#include "runtime/jit/CompilerImpl.h"
 
-#include "plan/CompilerPlugin.h"
 #include "plan/Plan.h"
 #include "runtime/core/Environment.h"
-#include "runtime/core/SharedLibrary.h"
 
 #include <fmt/format.h>
 
@@ -17,12 +15,6 @@
 #include <map>
 
 namespace fourfold {
-
-struct Compiler::Impl {
-  SharedLibrary library;
-  const FourfoldCompilerApi *api = nullptr;
-  std::string path;
-};
 
 //===----------------------------------------------------------------------===//
 // Opening

@@ -1,6 +1,7 @@
 // fourfold run: runs a spec on a device or by the evaluator, checks and profiles it.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
+#include "fourfold/HostProgram.h"
 #include "runtime/npy/Npy.h"
 #include "runtime/tools/Check.h"
 #include "runtime/tools/Profile.h"
@@ -47,7 +48,8 @@ public:
   }
 
 private:
-  bool evaluatorOnly() const { return options.device == "evaluate"; }
+  /// The reference evaluator, or the host program, which gives the same fast.
+  bool evaluatorOnly() const { return options.device == "evaluate" || options.device == "host"; }
 
   static Status parseFiles(const std::vector<std::string> &arguments, const std::string &flag,
                            std::vector<NamedFile> *files) {
@@ -70,8 +72,8 @@ private:
 
   Status readArguments() {
     if (evaluatorOnly() && (options.check || options.profile))
-      return invalid(fmt::format("{} compares or measures a device, and --device evaluate uses none",
-                                 options.check ? "--check" : "--profile"));
+      return invalid(fmt::format("{} compares or measures a device, and --device {} uses none",
+                                 options.check ? "--check" : "--profile", options.device));
     if (Status status = parseFiles(options.inputs, "--input", &inputFiles); !status.ok())
       return status;
     if (Status status = parseFiles(options.outputs, "--output", &outputFiles); !status.ok())
@@ -84,7 +86,7 @@ private:
     if (!evaluatorOnly() && options.device != "auto")
       if (Status status = Device::open(options.device, &device); !status.ok()) {
         std::string hint = status.code() == StatusCode::InvalidArgument && options.device.find(':') == std::string::npos
-                               ? ", or evaluate"
+                               ? ", or evaluate, or host"
                                : "";
         return {status.code(), status.message() + hint};
       }
@@ -223,7 +225,21 @@ private:
     return compiler.evaluate(spec, inputs, intermediates, &values);
   }
 
+  Status runOnHost() {
+    HostProgram program;
+    HostEnvironment environment;
+    if (Status status = HostProgram::prepare(compiler, spec, &program); !status.ok())
+      return status;
+    if (Status status = HostEnvironment::create(program, &environment); !status.ok())
+      return status;
+    Progress progress;
+    progress.set("running the spec on the host");
+    return environment.run(inputs, &outputs);
+  }
+
   Status execute() {
+    if (options.device == "host")
+      return runOnHost();
     if (evaluatorOnly()) {
       if (Status status = evaluate(false); !status.ok())
         return status;
@@ -276,7 +292,7 @@ private:
   void report() const {
     if (options.json) {
       nlohmann::ordered_json json = {
-          {"spec", spec.fileName}, {"function", plan.spec}, {"device", evaluatorOnly() ? "evaluate" : device.name()}};
+          {"spec", spec.fileName}, {"function", plan.spec}, {"device", evaluatorOnly() ? options.device : device.name()}};
       json["outputs"] = nlohmann::ordered_json::array();
       for (const Tensor &output : outputs)
         json["outputs"].push_back(
@@ -319,8 +335,8 @@ void addRunCommand(CLI::App &app, int *result) {
   command
       ->add_option(
           "--device", options->device,
-          "cuda:N, emulated:TARGET, evaluate (the reference evaluator alone), or auto: a GPU the compiler has kernels "
-          "for, else emulated:sm_120a")
+          "cuda:N, emulated:TARGET, evaluate (the reference evaluator alone), host (the same results from this "
+          "machine's processor, fast), or auto: a GPU the compiler has kernels for, else emulated:sm_120a")
       ->capture_default_str();
   command
       ->add_option("--input", options->inputs,

@@ -56,6 +56,6 @@ static int32_t targets(FourfoldSink sink, void *user) {
 }
 
 extern "C" __attribute__((visibility("default"))) const FourfoldCompilerApi *fourfoldCompilerApi(void) {
-  static const FourfoldCompilerApi api = {FOURFOLD_COMPILER_ABI, "fake", compile, evaluate, targets, nullptr};
+  static const FourfoldCompilerApi api = {FOURFOLD_COMPILER_ABI, "fake", compile, evaluate, targets, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
   return &api;
 }

@@ -91,6 +91,7 @@ public:
   std::string path() const;
 
 private:
+  friend class HostProgram;
   struct Impl;
   std::shared_ptr<const Impl> impl;
 };

@@ -7,6 +7,7 @@
 #include "fourfold/Compiler.h"
 #include "fourfold/Device.h"
 #include "fourfold/Executable.h"
+#include "fourfold/HostProgram.h"
 #include "fourfold/Memory.h"
 #include "fourfold/Recipe.h"
 #include "fourfold/Status.h"
