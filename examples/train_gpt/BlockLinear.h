@@ -73,8 +73,8 @@ public:
   virtual std::string description() const = 0;
 };
 
-/// The layers of a recipe on a device. "blas" knows "bf16" and "fp32" (no rounding); devices of the runtime ("cuda:N", "emulated:TARGET") know
-/// recipes by name or folder; "auto" is blas for those two, else the runtime's first device. `seed` keys stochastic rounding. Throws
+/// The layers of a recipe on a device. "blas" knows "bf16" and "fp32" (no rounding); "host" and the devices of the runtime ("cuda:N",
+/// "emulated:TARGET") know recipes by name or folder; "auto" is blas for those two, else a GPU or the host. `seed` keys stochastic rounding. Throws
 /// std::runtime_error that says what there is.
 std::unique_ptr<LinearFactory> makeLinearFactory(const std::string &recipe, const std::string &device, uint64_t seed);
 

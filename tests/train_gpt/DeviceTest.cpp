@@ -1,4 +1,4 @@
-// The trainer's linears on the emulated device: every recipe near the plain products, and training that repeats bit for bit.
+// The trainer's linears on the emulated device and on the host: every recipe near the plain products, and training that repeats bit for bit.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "examples/train_gpt/Data.h"
 #include "examples/train_gpt/Gemm.h"
@@ -14,7 +14,7 @@ using namespace traingpt;
 namespace {
 
 constexpr int64_t kTokens = 80, kOut = 48, kIn = 32;
-const char *const kDevice = "emulated:sm_120a";
+const char *const kDevice = "emulated:sm_120a", *const kHost = "host";
 
 std::vector<float> randomValues(size_t count, uint32_t part, float mean) {
   std::vector<float> values(count);
@@ -77,21 +77,39 @@ INSTANTIATE_TEST_SUITE_P(All, DeviceRecipe,
                          ::testing::Values("nvfp4", "averis", "nvidia", "averis_hadamard", "mxfp4"),
                          [](const auto &info) { return std::string(info.param); });
 
+/// The host rounds as the device does, so the two differ by the order of sums alone; dw and dx after bf16's rounding.
+TEST_P(DeviceRecipe, HostAgreesWithTheDevice) {
+  auto host = makeLinearFactory(GetParam(), kHost, 1), device = makeLinearFactory(GetParam(), kDevice, 1);
+  for (uint64_t offset : {0, 7}) {
+    Products one = step(*host, offset), other = step(*device, offset), again = step(*host, offset);
+    EXPECT_LT(relativeError(one.y, other.y), 5e-4);
+    EXPECT_LT(relativeError(one.dx, other.dx), 5e-4);
+    EXPECT_LT(relativeError(one.dw, other.dw), 1e-5);
+    EXPECT_EQ(one.y, again.y);
+    EXPECT_EQ(one.dx, again.dx);
+    EXPECT_EQ(one.dw, again.dw);
+  }
+}
+
 /// The baseline differs from BLAS by the order of sums and the last bit of bf16.
 TEST(Device, BF16IsTheBaseline) {
-  auto blas = makeLinearFactory("bf16", "blas", 1), device = makeLinearFactory("bf16", kDevice, 1);
-  Products plain = step(*blas, 0), found = step(*device, 0);
-  EXPECT_LT(relativeError(found.y, plain.y), 5e-4);
-  EXPECT_LT(relativeError(found.dx, plain.dx), 5e-4);
-  EXPECT_LT(relativeError(found.dw, plain.dw), 1e-5);
+  auto blas = makeLinearFactory("bf16", "blas", 1);
+  Products plain = step(*blas, 0);
+  for (const char *name : {kDevice, kHost}) {
+    auto device = makeLinearFactory("bf16", name, 1);
+    Products found = step(*device, 0);
+    EXPECT_LT(relativeError(found.y, plain.y), 5e-4) << name;
+    EXPECT_LT(relativeError(found.dx, plain.dx), 5e-4) << name;
+    EXPECT_LT(relativeError(found.dw, plain.dw), 1e-5) << name;
+  }
 }
 
 /// dw of two micro-batches is the sum; a smaller last batch has a plan of its own.
-TEST(Device, AccumulatesOverBatchesOfUnlikeSize) {
+void checkAccumulation(const char *device) {
   initializeBlas();
   std::vector<float> w = randomValues(kOut * kIn, 0, 0.0f), x = randomValues(kTokens * kIn, 1, 1.0f),
                      dy = randomValues(kTokens * kOut, 2, 0.0f);
-  auto factory = makeLinearFactory("averis", kDevice, 1);
+  auto factory = makeLinearFactory("averis", device, 1);
   auto linear = factory->create("layer", kOut, kIn);
   linear->setWeights(w.data());
   std::vector<float> y(kTokens * kOut), dx(kTokens * kIn), sum(kOut * kIn), parts(kOut * kIn);
@@ -107,6 +125,9 @@ TEST(Device, AccumulatesOverBatchesOfUnlikeSize) {
   EXPECT_EQ(sum, parts);
 }
 
+TEST(Device, AccumulatesOverBatchesOfUnlikeSize) { checkAccumulation(kDevice); }
+TEST(Host, AccumulatesOverBatchesOfUnlikeSize) { checkAccumulation(kHost); }
+
 TEST(Device, SaysWhichRecipesThereAre) {
   try {
     auto factory = makeLinearFactory("fp5", kDevice, 1);
@@ -119,7 +140,7 @@ TEST(Device, SaysWhichRecipesThereAre) {
 }
 
 /// Eight steps learn, by the same losses each time.
-TEST(Device, Trains) {
+void checkTraining(const char *device) {
   initializeBlas();
   Data data(std::string(FOURFOLD_SOURCE_DIR) + "/tests/data/genesis.txt", 256, 32, "");
   ModelShape shape;
@@ -131,7 +152,7 @@ TEST(Device, Trains) {
   shape.context = 32;
   std::vector<double> losses[2];
   for (auto &run : losses) {
-    auto factory = makeLinearFactory("averis", kDevice, 1);
+    auto factory = makeLinearFactory("averis", device, 1);
     Model model(shape, *factory, 1);
     OptimizerSettings settings;
     settings.learningRate = 1e-2;
@@ -149,5 +170,8 @@ TEST(Device, Trains) {
   EXPECT_EQ(losses[0], losses[1]);
   EXPECT_LT(losses[0].back(), losses[0].front() - 1.5);
 }
+
+TEST(Device, Trains) { checkTraining(kDevice); }
+TEST(Host, Trains) { checkTraining(kHost); }
 
 } // namespace
