@@ -7,6 +7,7 @@
 #include "compiler/evaluate/Evaluate.h"
 #include "compiler/frontend/Frontend.h"
 #include "dialect/Numerics.h"
+#include "tests/host/HostCheck.h"
 
 #include "mlir/IR/MLIRContext.h"
 
@@ -104,7 +105,7 @@ inline Received receive(const char *part, const FourfoldHostTensor &tensor, cons
   return result;
 }
 
-/// Parses `text` as file "spec.mlir", expands region math, evaluates.
+/// Parses `text` as file "spec.mlir", expands region math, evaluates. The host program must give the same, and refuse the same.
 inline Outcome runSpec(const std::string &text, const std::map<std::string, OwnedTensor> &inputs,
                        bool intermediates = false, const std::string &function = "") {
   mlir::DialectRegistry registry;
@@ -118,6 +119,7 @@ inline Outcome runSpec(const std::string &text, const std::map<std::string, Owne
     for (const auto &[name, tensor] : inputs)
       tensors.push_back({name.c_str(), tensor.elementType.c_str(), static_cast<int32_t>(tensor.shape.size()),
                          tensor.shape.data(), tensor.bytes.data()});
+    HandedOutParts parts;
     outcome.ok =
         succeeded(compiler::evaluate(spec->function, tensors, intermediates,
                                      [&](const char *part, const FourfoldHostTensor &tensor, const float *bound) {
@@ -125,10 +127,18 @@ inline Outcome runSpec(const std::string &text, const std::map<std::string, Owne
                                        if (llvm::StringRef(part) != "tensor")
                                          key += std::string(".") + part;
                                        outcome.order.push_back(key);
+                                       keepPart(parts, part, tensor);
                                        outcome.values[key] = receive(part, tensor, bound);
                                      }));
+    outcome.errors = diagnostics.str();
+    std::string difference = hostDifference(spec->function, tensors, intermediates, parts);
+    if (outcome.ok)
+      EXPECT_EQ(difference, "") << "on the host";
+    else
+      EXPECT_NE(difference, "") << "the host runs what the evaluator refuses";
+  } else {
+    outcome.errors = diagnostics.str();
   }
-  outcome.errors = diagnostics.str();
   return outcome;
 }
 

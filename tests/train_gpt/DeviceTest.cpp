@@ -77,6 +77,15 @@ INSTANTIATE_TEST_SUITE_P(All, DeviceRecipe,
                          ::testing::Values("nvfp4", "averis", "nvidia", "averis_hadamard", "mxfp4"),
                          [](const auto &info) { return std::string(info.param); });
 
+/// The baseline differs from BLAS by the order of sums and the last bit of bf16.
+TEST(Device, BF16IsTheBaseline) {
+  auto blas = makeLinearFactory("bf16", "blas", 1), device = makeLinearFactory("bf16", kDevice, 1);
+  Products plain = step(*blas, 0), found = step(*device, 0);
+  EXPECT_LT(relativeError(found.y, plain.y), 5e-4);
+  EXPECT_LT(relativeError(found.dx, plain.dx), 5e-4);
+  EXPECT_LT(relativeError(found.dw, plain.dw), 1e-5);
+}
+
 /// dw of two micro-batches is the sum; a smaller last batch has a plan of its own.
 TEST(Device, AccumulatesOverBatchesOfUnlikeSize) {
   initializeBlas();

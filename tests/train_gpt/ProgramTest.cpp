@@ -157,6 +157,8 @@ TEST_F(TrainProgram, SaysWhatIsWrong) {
   };
   replaceFile(folder + "/short.txt", "too short");
   ASSERT_EQ(run(small("done", {"--steps", "1"})), 0) << log();
+  std::filesystem::create_directories(folder + "/rowless");
+  std::filesystem::copy(folder + "/done/checkpoint.bin", folder + "/rowless/checkpoint.bin");
   std::filesystem::create_directories(folder + "/foreign");
   replaceFile(folder + "/foreign/checkpoint.bin", "no checkpoint at all");
   std::filesystem::create_directories(folder + "/damaged");
@@ -172,10 +174,11 @@ TEST_F(TrainProgram, SaysWhatIsWrong) {
       {textAt("/nowhere/text.txt"), 1, "cannot read '/nowhere/text.txt': No such file"},
       {textAt(folder), 1, "it is not a file"},
       {textAt(folder + "/short.txt"), 1, "too short"},
-      {small("x", {"--recipe", "fp5"}), 1, "recipe 'fp5' is unknown"},
+      {small("x", {"--recipe", "fp5", "--device", "blas"}), 1, "recipe 'fp5' is unknown"},
       {small("x", {"--device", "toaster"}), 1, "device 'toaster' is unknown"},
       {small("done", {"--steps", "1"}), 1, "holds a run already"},
       {small("done", {"--steps", "5", "--resume"}), 1, "steps = 1, and now it is 5"},
+      {small("rowless", {"--steps", "1", "--resume"}), 1, "ends at step 0, before the checkpoint's step 1"},
       {small("foreign", {"--steps", "1", "--resume"}), 1, "is not a checkpoint"},
       {small("damaged", {"--steps", "1", "--resume"}), 1, "truncated or damaged"},
       {small("x", {"--steps", "20", "--lr", "1e30", "--clip", "0"}), 1, "diverged at step"},
