@@ -358,6 +358,10 @@ TEST(LinearPack, ServesWithoutACompiler) {
   LinearDescriptor descriptor = descriptorOf(nullptr, kShape);
   descriptor.hasBias = true;
   EXPECT_NE(createChanged([](plan::Plan *) {}, descriptor).message().find("has no input 'bias'"), std::string::npos);
+  descriptor = descriptorOf(nullptr, kShape);
+  descriptor.reduceHook = [](void *, void *, uint64_t, uint64_t, ReduceOperation) { return 0; };
+  EXPECT_NE(createChanged([](plan::Plan *) {}, descriptor).message().find("compile it with --distributed"),
+            std::string::npos);
 }
 
 TEST(LinearPack, BrokenPlansAreRefused) {
