@@ -160,7 +160,9 @@ class ToolTest(unittest.TestCase):
     def test_devices(self):
         self.assertIn("unknown device 'gpu': expected auto or one of", self.run_error("spec.mlir", "--device", "gpu", *self.INPUTS))
         self.assertIn("no emulated device 'sm_1'", self.run_error("spec.mlir", "--device", "emulated:sm_1", *self.INPUTS))
-        self.assertIn("--check compares", self.run_error("spec.mlir", "--device", "evaluate", "--check", *self.INPUTS))
+        for device in ("evaluate", "host"):
+            self.assertIn("--check compares", self.run_error("spec.mlir", "--device", device, "--check", *self.INPUTS))
+        self.assertIn("has no host programs", self.run_error("spec.mlir", "--device", "host", *self.INPUTS))
 
     def test_syntax_error_names_the_place(self):
         self.write("bad.mlir", b"subtract")
