@@ -32,7 +32,7 @@ public:
   /// dx[tokens x in] is written and dw[out x in] added to, for the last forward. dx may be null where nobody needs it.
   virtual void backward(const float *dy, float *dx, float *dw) = 0;
 
-  /// Random numbers of the next forward and backward come from this offset: a function of step and micro-batch, so that a resumed
+  /// Random numbers of the next setWeights, forward and backward come from this offset: a function of step and micro-batch, so that a resumed
   /// run draws the same.
   void setRandomOffset(uint64_t offset) { randomOffset = offset; }
   void setObserver(LinearObserver *newObserver) { observer = newObserver; }

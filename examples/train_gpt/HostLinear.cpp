@@ -43,33 +43,37 @@ protected:
   void setWeightsBF16(const uint16_t *values) override {
     weights.assign(values, values + out * in); // not every recipe keeps all that backward needs of them
     batchState.reset();
-    check(weightsState.run(kWeights, {matrix("w", weights.data(), out, in)}, {}));
+    check(weightsState.run(kWeights, withRandom({matrix("w", weights.data(), out, in)}), {}));
   }
 
   void forwardBF16(const uint16_t *x, uint16_t *y, int64_t tokens) override {
     batchState.reset();
-    check(batchState.run(kForward, {matrix("x", x, tokens, in), matrix("w", weights.data(), out, in)},
+    check(batchState.run(kForward, withRandom({matrix("x", x, tokens, in), matrix("w", weights.data(), out, in)}),
                          {{"y", ElementType::BF16, {tokens, out}, y}}));
   }
 
   void backwardBF16(const uint16_t *x, const uint16_t *dy, int64_t tokens, uint16_t *dx, float *dw) override {
-    int64_t offset = static_cast<int64_t>(randomOffset);
     std::vector<HostInput> inputs = {matrix("x", x, tokens, in), matrix("w", weights.data(), out, in),
                                      matrix("d", dy, tokens, out)};
-    if (shared->isStochastic) {
-      inputs.push_back({"seed", ElementType::I64, {}, &shared->seed});
-      inputs.push_back({"offset", ElementType::I64, {}, &offset});
-    }
     std::vector<HostOutput> outputs = {{"dw", ElementType::F32, {out, in}, dwOfBatch.data()}};
     if (dx)
       outputs.push_back({"dx", ElementType::BF16, {tokens, in}, dx});
-    check(batchState.run(kBackward, inputs, outputs));
+    check(batchState.run(kBackward, withRandom(std::move(inputs)), outputs));
     addScaled(dw, dwOfBatch.data(), 1.0f, out * in);
   }
 
 private:
   static HostInput matrix(const char *name, const uint16_t *values, int64_t rows, int64_t columns) {
     return {name, ElementType::BF16, {rows, columns}, values};
+  }
+
+  /// Seed and offset too, for recipes that round stochastically: most do so in backward, some everywhere.
+  std::vector<HostInput> withRandom(std::vector<HostInput> inputs) {
+    if (shared->isStochastic) {
+      inputs.push_back({"seed", ElementType::I64, {}, &shared->seed});
+      inputs.push_back({"offset", ElementType::I64, {}, &randomOffset});
+    }
+    return inputs;
   }
 
   std::shared_ptr<const Shared> shared;

@@ -68,7 +68,7 @@ Trainer::Trainer(const Options &options)
       model(withVocabulary(options.shape, data.tokenizer), *factory, options.seed) {
   if (options.resume && fs::exists(inOut("checkpoint.bin"))) {
     state = loadCheckpoint(inOut("checkpoint.bin"), identityOf(options, data), model.parameters);
-    model.refreshWeights();
+    model.refreshWeights(static_cast<uint64_t>(state.step * options.microBatches));
     checkMetricsReach(inOut("metrics.csv"), state.step);
   }
   replaceFile(inOut("config.json"), identityOf(options, data).dump(2) + "\n");
@@ -112,7 +112,7 @@ MetricsRow Trainer::trainStep(int64_t step) {
                                          step, row.trainLoss, row.gradNorm,
                                          fs::exists(inOut("checkpoint.bin")) ? " (the last checkpoint is kept)" : ""));
   adamwStep(model.parameters, options.optimizer, step, row.gradNorm);
-  model.refreshWeights();
+  model.refreshWeights(static_cast<uint64_t>(step * options.microBatches));
   if (measured)
     health->write(step);
   return row;

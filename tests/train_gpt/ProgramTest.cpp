@@ -104,6 +104,22 @@ TEST_F(TrainProgram, ResumedRunIsTheSameRun) {
   EXPECT_NE(readFile(folder + "/parts/curves.svg").find("</svg>"), std::string::npos);
 }
 
+#ifdef FOURFOLD_HAS_COMPILER
+/// Random bits are a function of the step; averis_v1 draws them for weights, activations and gradients.
+TEST_F(TrainProgram, ResumedRunDrawsTheSameBits) {
+  std::vector<std::string> recipe = {"--recipe", "averis_v1", "--device", "host", "--steps", "6", "--eval-every", "2", "--micro-batches", "2"};
+  auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), recipe.begin(), recipe.end());
+    return more;
+  };
+  ASSERT_EQ(run(small("whole", with({"--threads", "1"}))), 0) << log();
+  ASSERT_EQ(run(small("parts", with({"--stop-after", "3"}))), 130) << log();
+  ASSERT_EQ(run(small("parts", with({"--resume"}))), 0) << log();
+  EXPECT_EQ(losses("whole"), losses("parts"));
+  EXPECT_TRUE(parametersOf("whole") == parametersOf("parts"));
+}
+#endif
+
 TEST_F(TrainProgram, SeedsAndMeanBiasMatter) {
   ASSERT_EQ(run(small("a", {"--steps", "2"})), 0) << log();
   ASSERT_EQ(run(small("b", {"--steps", "2", "--seed", "2"})), 0) << log();
