@@ -183,10 +183,14 @@ void Quantizer::alongColumns(int64_t group, int64_t column) {
   for (int64_t row = group * kGroupRows; row < std::min(rows, (group + 1) * kGroupRows); row += kTileRows) {
     loadTile(input, row, column, width, tile);
     const uint8_t *scale = scales + row / blocks.along * scaleColumns;
+    int64_t pitch = result.blocks();
+    uint8_t *kept = result.scaleBytes() + column * pitch + row / blocks.along;
+    // Divisions would cost more than the codes: blocks span 1 or 16 columns.
+    int shift = blocks.across == 16 ? 4 : 0;
     for (int64_t c = 0; c < width; ++c) {
-      uint8_t byte = scale[(column + c) / blocks.across];
+      uint8_t byte = scale[(column + c) >> shift];
       columnFactors[c] = factors[byte];
-      result.scaleBytes()[(column + c) * result.blocks() + row / blocks.along] = byte;
+      kept[c * pitch] = byte;
     }
     int64_t have = std::min(kTileRows, rows - row);
     for (int half = 0; rounding.isStochastic && half < 2; ++half)

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "compiler/host/Kernels.h"
+#include "compiler/host/Product.h"
 
 #include "dialect/Numerics.h"
 
@@ -205,6 +206,77 @@ TEST_P(KernelsTest, DotProductAndHadamard) {
     for (size_t i = 0; i < 16; ++i)
       ASSERT_EQ(row[group * 16 + i], lhs[group * 16 + i]);
   }
+}
+
+/// All pairs of extreme codes, random ones, a NaN scale; sums in the order of the groups.
+TEST_P(KernelsTest, QuantizedProducts) {
+  constexpr int64_t kGroups = 37;
+  std::mt19937 random(4);
+  std::vector<LeftGroup> left(kGroups);
+  std::vector<RightGroup> right(kGroups);
+  const int8_t halves[] = {0, 1, 2, 3, 4, 6, 8, 12, -1, -2, -3, -4, -6, -8, -12};
+  int8_t a[kPanelRows][kGroups * 16], b[kPanelColumns][kGroups * 16];
+  auto draw = [&](int64_t group) { return group == 3 ? int8_t(random() % 2 ? 12 : -12) : halves[random() % 15]; };
+  for (int64_t group = 0; group < kGroups; ++group) {
+    for (int r = 0; r < kPanelRows; ++r) {
+      left[size_t(group)].scales[r] = 0.25 * numerics::decodeE4M3(static_cast<uint8_t>(random() % 127));
+      for (int i = 0; i < 16; ++i) {
+        a[r][group * 16 + i] = draw(group);
+        left[size_t(group)].codes[r][i] = static_cast<uint8_t>(a[r][group * 16 + i] + 12);
+      }
+    }
+    for (int n = 0; n < kPanelColumns; ++n) {
+      right[size_t(group)].scales[n] = numerics::decodeE4M3(static_cast<uint8_t>(random() % 127));
+      int32_t sum = 0;
+      for (int i = 0; i < 16; ++i) {
+        b[n][group * 16 + i] = draw(group);
+        right[size_t(group)].codes[i / 4][n][i % 4] = b[n][group * 16 + i];
+        sum += b[n][group * 16 + i];
+      }
+      right[size_t(group)].start[n] = -12 * sum;
+    }
+  }
+  right[20].scales[5] = numerics::decodeE4M3(numerics::kE4M3NaN);
+  double sums[kPanelRows][kPanelColumns];
+  productKernelFor(GetParam())(left.data(), right.data(), kGroups, sums);
+  for (int r = 0; r < kPanelRows; ++r)
+    for (int n = 0; n < kPanelColumns; ++n) {
+      double expected = 0;
+      for (size_t group = 0; group < kGroups; ++group) {
+        int dot = 0;
+        for (size_t i = 0; i < 16; ++i)
+          dot += a[r][group * 16 + i] * b[n][group * 16 + i];
+        expected += dot * left[group].scales[r] * static_cast<double>(right[group].scales[n]);
+      }
+      if (n == 5)
+        EXPECT_TRUE(std::isnan(sums[r][n]));
+      else
+        EXPECT_EQ(sums[r][n], expected) << r << " " << n;
+    }
+}
+
+TEST_P(KernelsTest, DenseProducts) {
+  constexpr int64_t kExtent = 301;
+  std::mt19937 random(5);
+  std::normal_distribution<float> normal;
+  std::vector<double> left(kExtent * kPanelRows);
+  std::vector<float> aligned(kExtent * kPanelColumns + 16);
+  float *right = aligned.data();
+  while (reinterpret_cast<uintptr_t>(right) % 64)
+    ++right;
+  for (double &value : left)
+    value = numerics::decodeBF16(numerics::encodeBF16(normal(random)));
+  for (int64_t i = 0; i < kExtent * kPanelColumns; ++i)
+    right[i] = numerics::decodeBF16(numerics::encodeBF16(normal(random)));
+  double sums[kPanelRows][kPanelColumns];
+  denseKernelFor(GetParam())(left.data(), right, kExtent, sums);
+  for (int64_t r = 0; r < kPanelRows; ++r)
+    for (int64_t n = 0; n < kPanelColumns; ++n) {
+      double expected = 0;
+      for (int64_t k = 0; k < kExtent; ++k)
+        expected += left[size_t(k * kPanelRows + r)] * static_cast<double>(right[k * kPanelColumns + n]);
+      EXPECT_EQ(sums[r][n], expected);
+    }
 }
 
 std::string isaName(const ::testing::TestParamInfo<Isa> &info) {
