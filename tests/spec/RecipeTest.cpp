@@ -135,25 +135,27 @@ TEST(NonFiniteInputs, SurfaceInAllPasses) {
   }
 }
 
-/// A tensor of tests/data in bf16.
-Tensor captured(const std::string &file, const std::string &name) {
+/// The first rows of a tensor of tests/data in bf16: the evaluator, plain as it is, would take minutes for all of them.
+Tensor captured(const std::string &file, const std::string &name, int64_t rows) {
   npy::Array array;
   Tensor tensor;
   std::string path = std::string(FOURFOLD_SOURCE_DIR) + "/tests/data/" + file;
   EXPECT_TRUE(npy::read(path, &array).ok());
   EXPECT_TRUE(npy::convert(array, path, ElementType::BF16, &tensor).ok());
   tensor.name = name;
+  tensor.shape[0] = rows;
+  tensor.bytes.resize(static_cast<size_t>(rows * tensor.shape[1] * 2));
   return tensor;
 }
 
 class CapturedData : public ::testing::TestWithParam<const char *> {};
 
-/// Activations and weight of a real transformer, 403 x 384 and 1536 x 384.
+/// Activations and weight of a real transformer.
 TEST_P(CapturedData, EqualsTheEvaluator) {
   std::string recipe = GetParam();
-  std::map<std::string, Tensor> tensors = layerTensors({403, 384, 1536}, 11);
-  tensors["x"] = captured("minilm_x.npy", "x");
-  tensors["w"] = captured("minilm_w.npy", "w");
+  std::map<std::string, Tensor> tensors = layerTensors({161, 384, 512}, 11);
+  tensors["x"] = captured("minilm_x.npy", "x", 161);
+  tensors["w"] = captured("minilm_w.npy", "w", 512);
   for (const char *pass : kPasses) {
     std::string text = readFile("kernels_spec/" + recipe + "/" + pass + ".mlir");
     SpecRun run = runSpec(text, argumentsOf(text, tensors, /*optional=*/false));
