@@ -4,6 +4,7 @@
 // Variants are interleaved: repetition 1 of all, then repetition 2 of all, so that a change of the machine's clock or
 // load meets all of them. The value is the median; the spread is that of the middle half of the repetitions.
 
+#include "bench/LinearStep.h"
 #include "dialect/Numerics.h"
 #include "fourfold/Fourfold.h"
 #include "runtime/jit/Cubin.h"
@@ -146,6 +147,8 @@ public:
         return status;
     if (Status status = addProducts(); !status.ok())
       return status;
+    if (Status status = addSteps(); !status.ok())
+      return status;
     if (measurements.empty() && !wanted("compile.open_plugin"))
       return {StatusCode::InvalidArgument,
               "no measurement has '" + options.filter + "' in its name; without --filter all are listed"};
@@ -225,6 +228,39 @@ private:
           return job->run({"", "matmul", "matmul", "quantize qx"}, milliseconds);
         });
       }
+    return {};
+  }
+
+  /// Training steps of a linear layer; bytes are those that kernels ask for, against the least that the recipe can do with.
+  Status addSteps() {
+    int64_t size = options.quick ? 256 : 1024;
+    std::vector<RecipeInfo> recipes = listRecipes();
+    if (recipes.empty())
+      std::printf("# step.* skipped: no recipe was found; set FOURFOLD_RECIPES\n");
+    for (const RecipeInfo &recipe : recipes) {
+      std::string name = "step." + recipe.name + "." + shapeText({size, size, size});
+      std::vector<Line> lines = {{name + ".total"}};
+      if (device.isEmulated()) {
+        lines.push_back({name + ".moved", 0, 1, "MB"});
+        lines.push_back({name + ".minimum", 0, 1, "MB"});
+      }
+      if (std::none_of(lines.begin(), lines.end(), [this](const Line &line) { return wanted(line.name); }))
+        continue;
+      auto step = std::make_shared<bench::LinearStep>();
+      if (Status status = step->create(device, compiler, recipe.name, size, size, size); !status.ok())
+        return status;
+      bool emulated = device.isEmulated();
+      add(lines, [step, emulated](std::vector<double> *values) {
+        double milliseconds = 0, bytes = 0;
+        Status status = step->run(&milliseconds, &bytes);
+        values->push_back(milliseconds);
+        if (emulated) {
+          values->push_back(bytes / 1e6);
+          values->push_back(step->minimumBytes() / 1e6);
+        }
+        return status;
+      });
+    }
     return {};
   }
 

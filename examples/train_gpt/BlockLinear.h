@@ -32,7 +32,7 @@ public:
   /// dx[tokens x in] is written and dw[out x in] added to, for the last forward. dx may be null where nobody needs it.
   virtual void backward(const float *dy, float *dx, float *dw) = 0;
 
-  /// Random numbers of the next forward and backward come from this offset: a function of step and micro-batch, so that a resumed
+  /// Random numbers of the next setWeights, forward and backward come from this offset: a function of step and micro-batch, so that a resumed
   /// run draws the same.
   void setRandomOffset(uint64_t offset) { randomOffset = offset; }
   void setObserver(LinearObserver *newObserver) { observer = newObserver; }
@@ -73,8 +73,8 @@ public:
   virtual std::string description() const = 0;
 };
 
-/// The layers of a recipe on a device. "blas" knows "bf16" and "fp32" (no rounding); devices of the runtime ("cuda:N", "emulated:TARGET") know
-/// recipes by name or folder; "auto" is blas for those two, else the runtime's first device. `seed` keys stochastic rounding. Throws
+/// The layers of a recipe on a device. "blas" knows "bf16" and "fp32" (no rounding); "host" and the devices of the runtime ("cuda:N",
+/// "emulated:TARGET") know recipes by name or folder; "auto" is blas for those two, else a GPU or the host. `seed` keys stochastic rounding. Throws
 /// std::runtime_error that says what there is.
 std::unique_ptr<LinearFactory> makeLinearFactory(const std::string &recipe, const std::string &device, uint64_t seed);
 

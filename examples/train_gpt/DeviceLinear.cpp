@@ -74,7 +74,7 @@ public:
 
 protected:
   void setWeightsBF16(const uint16_t *values) override {
-    fourfold::LinearTensors t;
+    fourfold::LinearTensors t = randomBits();
     t.w = w.write(values, 2 * static_cast<uint64_t>(out * in));
     t.weights = weights.reserve(linear.weightsBytes());
     t.workspace = shared->workspace->reserve(planFor(1).workspaceBytes());
@@ -99,8 +99,6 @@ protected:
     t.gradient = shared->gradient->reserve(plan.gradientBytes());
     t.dx = shared->outgoing->reserve(2 * static_cast<uint64_t>(tokens * in));
     t.dw = shared->dw->reserve(4 * static_cast<uint64_t>(out * in));
-    t.seed = shared->seed->reserve(0);
-    t.offset = shared->offset->write(&randomOffset, sizeof(randomOffset));
     check(linear.backward(plan, nullptr, t));
     if (dx)
       shared->outgoing->read(dx, 2 * static_cast<uint64_t>(tokens * in));
@@ -116,9 +114,17 @@ private:
     return place->second;
   }
 
+  /// Most recipes round stochastically in backward, some everywhere.
+  fourfold::LinearTensors randomBits() {
+    fourfold::LinearTensors t;
+    t.seed = shared->seed->reserve(0);
+    t.offset = shared->offset->write(&randomOffset, sizeof(randomOffset));
+    return t;
+  }
+
   /// The weights, and the memory that every call may need.
   fourfold::LinearTensors common(const fourfold::LinearPlan &plan) {
-    fourfold::LinearTensors t;
+    fourfold::LinearTensors t = randomBits();
     t.w = w.reserve(0);
     t.weights = weights.reserve(0);
     t.saved = saved.reserve(plan.savedBytes());

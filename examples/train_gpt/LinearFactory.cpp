@@ -1,30 +1,40 @@
 // Which recipe runs on which device.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "BlasLinear.h"
-#ifdef TRAIN_GPT_HAS_DEVICES
 #include "DeviceLinear.h"
-#endif
+#include "HostLinear.h"
+
+#include "fourfold/Device.h"
 
 #include <fmt/format.h>
 #include <stdexcept>
 
 namespace traingpt {
+namespace {
+
+/// Plain products for what BLAS knows; else a GPU, or the host where there is none: the emulated device is for checks, not for speed.
+std::string automaticDevice(const std::string &recipe) {
+  if (recipe == "bf16" || recipe == "fp32")
+    return "blas";
+  for (const std::string &name : fourfold::Device::list())
+    if (name.rfind("cuda:", 0) == 0)
+      return name;
+  return "host";
+}
+
+} // namespace
 
 std::unique_ptr<LinearFactory> makeLinearFactory(const std::string &recipe, const std::string &device, uint64_t seed) {
-  bool plain = recipe == "bf16" || recipe == "fp32";
-  if (device == "blas" || (device == "auto" && plain))
+  std::string name = device == "auto" ? automaticDevice(recipe) : device;
+  if (name == "blas")
     return makeBlasFactory(recipe);
-#ifdef TRAIN_GPT_HAS_DEVICES
-  if (device == "auto" || device.rfind("cuda:", 0) == 0 || device.rfind("emulated:", 0) == 0)
-    return makeDeviceFactory(recipe, device, seed);
-  const char *others = ", cuda:N and emulated:TARGET (emulated:sm_120a)";
-#else
-  (void)seed;
-  if (device == "auto")
-    return makeBlasFactory(recipe);
-  const char *others = "";
-#endif
-  throw std::runtime_error(fmt::format("device '{}' is unknown; there are auto, blas{}", device, others));
+  if (name == "host")
+    return makeHostFactory(recipe, seed);
+  if (name.rfind("cuda:", 0) == 0 || name.rfind("emulated:", 0) == 0)
+    return makeDeviceFactory(recipe, name, seed);
+  throw std::runtime_error(fmt::format("device '{}' is unknown; there are auto, blas, host, cuda:N and emulated:TARGET "
+                                       "(emulated:sm_120a)",
+                                       device));
 }
 
 } // namespace traingpt

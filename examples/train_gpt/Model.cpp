@@ -9,7 +9,7 @@ Model::Model(const ModelShape &shape, LinearFactory &factory, uint64_t seed) : s
   for (int64_t i = 0; i < shape.layers; ++i)
     blocks.push_back(std::make_unique<Block>(parameters, factory, shape, i, seed));
   finalNorm = std::make_unique<Norm>(parameters, "final_norm", shape.width);
-  refreshWeights();
+  refreshWeights(0);
 }
 
 double Model::forward(const uint16_t *ids, const uint16_t *targets, int64_t sequences, int64_t length) {
@@ -34,7 +34,8 @@ void Model::backward(const uint16_t *ids, const uint16_t *targets, int64_t seque
   head->embedBackward(ids, gradient.data(), tokens);
 }
 
-void Model::refreshWeights() {
+void Model::refreshWeights(uint64_t next) {
+  setMicroBatch(next);
   for (auto &block : blocks)
     block->refreshWeights();
 }

@@ -19,7 +19,8 @@ public:
   /// Adds the gradients of `scale` times the last forward's sum.
   void backward(const uint16_t *ids, const uint16_t *targets, int64_t sequences, int64_t length, float scale);
 
-  void refreshWeights();
+  /// Gives the linears their masters, after every change of the parameters; micro-batch `next` comes next.
+  void refreshWeights(uint64_t next);
   void zeroGradients();
   /// The offset of stochastic rounding for micro-batch `index`, counted from the start of training.
   void setMicroBatch(uint64_t index);

@@ -9,7 +9,7 @@
 namespace traingpt {
 
 struct OptimizerSettings {
-  double learningRate = 2e-3, minimumShare = 0.1, weightDecay = 0.1, clip = 1.0;
+  double learningRate = 4e-3, minimumShare = 0.1, weightDecay = 0.1, clip = 1.0;
   double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8;
   int64_t warmup = 50, steps = 1000;
 };

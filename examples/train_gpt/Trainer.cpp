@@ -41,6 +41,18 @@ ModelShape withVocabulary(ModelShape shape, const Tokenizer &tokenizer) {
   return shape;
 }
 
+/// The rows of a resumed run must be there up to its checkpoint.
+void checkMetricsReach(const std::string &path, int64_t step) {
+  int64_t last = 0;
+  if (fs::exists(path))
+    for (const MetricsRow &row : readMetrics(path))
+      last = std::max(last, row.step);
+  if (last < step)
+    throw std::runtime_error(fmt::format("'{}' ends at step {}, before the checkpoint's step {}: it was changed or deleted; put it back, or "
+                                         "start the run anew with --overwrite",
+                                         path, last, step));
+}
+
 nlohmann::json identityOf(const Options &options, const Data &data) {
   nlohmann::json identity = options.identity();
   identity["text"] = fmt::format("{:016x}", data.textChecksum);
@@ -56,7 +68,8 @@ Trainer::Trainer(const Options &options)
       model(withVocabulary(options.shape, data.tokenizer), *factory, options.seed) {
   if (options.resume && fs::exists(inOut("checkpoint.bin"))) {
     state = loadCheckpoint(inOut("checkpoint.bin"), identityOf(options, data), model.parameters);
-    model.refreshWeights();
+    model.refreshWeights(static_cast<uint64_t>(state.step * options.microBatches));
+    checkMetricsReach(inOut("metrics.csv"), state.step);
   }
   replaceFile(inOut("config.json"), identityOf(options, data).dump(2) + "\n");
   metrics = std::make_unique<CsvFile>(inOut("metrics.csv"), kMetricsHeader, state.step);
@@ -99,7 +112,7 @@ MetricsRow Trainer::trainStep(int64_t step) {
                                          step, row.trainLoss, row.gradNorm,
                                          fs::exists(inOut("checkpoint.bin")) ? " (the last checkpoint is kept)" : ""));
   adamwStep(model.parameters, options.optimizer, step, row.gradNorm);
-  model.refreshWeights();
+  model.refreshWeights(static_cast<uint64_t>(step * options.microBatches));
   if (measured)
     health->write(step);
   return row;
@@ -122,7 +135,8 @@ bool Trainer::run(const std::atomic<bool> &stop) {
   double secondsBefore = state.seconds;
   Clock::time_point start = Clock::now();
   Progress progress(state.step, steps, options.quiet);
-  bool stopped = false;
+  auto pastStop = [&] { return options.stopAfter > 0 && state.step >= options.stopAfter; };
+  bool stopped = pastStop();
   while (state.step < steps && !stopped) {
     int64_t step = state.step + 1;
     MetricsRow row = trainStep(step);
@@ -132,7 +146,7 @@ bool Trainer::run(const std::atomic<bool> &stop) {
     metrics->append(formatRow(row));
     state = {step, row.seconds};
     progress.update(row, tokens);
-    stopped = stop.load() || step == options.stopAfter;
+    stopped = stop.load() || pastStop();
     if (step == steps || stopped || (options.checkpointEvery > 0 && step % options.checkpointEvery == 0))
       saveCheckpoint(inOut("checkpoint.bin"), identityOf(options, data), state, model.parameters);
   }

@@ -159,7 +159,9 @@ def parse():
 
 
 def train_all(arguments, out):
-    """Every seed of all recipes before the next seed: paired figures exist early. Returns the exit code."""
+    """A seed of all recipes before the next seed: paired figures exist early. A run that fails (diverges) does not keep the others from
+    theirs. Returns the exit code."""
+    failed = False
     runs = [(recipe, seed) for seed in arguments.seeds for recipe in arguments.recipes]
     for number, (recipe, seed) in enumerate(runs, 1):
         folder = out / plot.name_of(recipe) / f"seed{seed}"
@@ -172,11 +174,14 @@ def train_all(arguments, out):
             print(f"{label}: stopped; the same command goes on", flush=True)
             return 130
         if code != 0:
-            print(f"{label}: train_gpt failed with exit code {code}:\n{tail(folder / 'log.txt')}", file=sys.stderr)
-            return 1
+            print(f"{label}: train_gpt failed with exit code {code}:\n{tail(folder / 'log.txt')}", file=sys.stderr, flush=True)
+            failed = True
+            if code == 2: # wrong options would fail everywhere
+                break
+            continue
         loss = json.loads((folder / "result.json").read_text())["val_loss"]
         print(f"{label}: validation loss {loss:.4f} ({(time.monotonic() - start) / 60.0:.1f} min)", flush=True)
-    return 0
+    return 1 if failed else 0
 
 
 def main():

@@ -63,7 +63,21 @@ void mmaFloat(Warp &warp, const Instr &in, uint32_t mask) {
   int step = isNew ? in.variant2 : 8;
   DotModel model{isNew ? 25 : 24, 0, brain ? -126 : -14, in.flags & kHalfC ? -14 : -126};
   model.zeroExponent = (in.flags & kHalfD ? 4 : -108) - model.fractionBits;
-  for (int row = 0; row < 16; ++row)
+  // The common case as vectors: fp32 accumulators, one step, everything finite.
+  static thread_local FusedRows rows;
+  bool isPlain = !(in.flags & (kHalfC | kHalfD)) && step == in.variant2 && rows.load(a, b, step, model);
+  for (int row = 0; row < 16; ++row) {
+    if (isPlain) {
+      float c[8], sums[8];
+      for (int column = 0; column < 8; ++column)
+        c[column] = numerics::floatFromBits(
+            warp.reg<uint32_t>(in.list[firstC + static_cast<size_t>(2 * (row / 8) + column % 2)])[4 * (row % 8) + column / 2]);
+      if (rows.row(row, c, sums)) {
+        for (int column = 0; column < 8; ++column)
+          warp.block->mmaScratch[2 * (row / 8) + column % 2][4 * (row % 8) + column / 2] = numerics::floatBits(sums[column]);
+        continue;
+      }
+    }
     for (int column = 0; column < 8; ++column) {
       int lane = 4 * (row % 8) + column / 2;
       uint32_t c;
@@ -90,6 +104,7 @@ void mmaFloat(Warp &warp, const Instr &in, uint32_t mask) {
         warp.block->mmaScratch[2 * (row / 8) + column % 2][lane] = result;
       }
     }
+  }
   for (size_t r = 0; r < in.list2.size(); ++r)
     for (int lane = 0; lane < kLanes; ++lane)
       warp.reg<uint32_t>(in.list2[r])[lane] = warp.block->mmaScratch[r][lane];

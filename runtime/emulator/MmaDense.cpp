@@ -70,6 +70,90 @@ float dotToFloat(const FusedDot &dot) {
   return static_cast<float>(cut);
 }
 
+namespace {
+
+constexpr int32_t kOfZero = -100000; // any sum with it is below all exponents
+
+/// The exponent as the hardware sees it: of a subnormal element that of the smallest normal one; kOfZero for 0.
+int32_t exponentOf(float value, int smallest) {
+  uint32_t bits = numerics::floatBits(value) & 0x7fffffffu;
+  int32_t exponent = static_cast<int32_t>(bits >> 23) - 127;
+  return bits == 0 ? kOfZero : exponent < smallest ? smallest : exponent;
+}
+
+double powerOfTwo(int64_t exponent) {
+  uint64_t bits = static_cast<uint64_t>(exponent + 1023) << 52;
+  double value;
+  std::memcpy(&value, &bits, 8);
+  return value;
+}
+
+/// Eight sums. A term is below 2^(fractionBits + 2) in units of the last place kept: it fits an int32, whose conversion truncates.
+__attribute__((target_clones("avx512f", "avx2", "default"))) void
+sumColumns(const float *a, const int32_t *exponentsA, const float (*b)[8], const int32_t (*exponentsB)[8], int k,
+           const float *c, const int32_t *exponentsC, int fractionBits, int zeroExponent, double *sums) {
+  int32_t top[8];
+  for (int n = 0; n < 8; ++n)
+    top[n] = exponentsC[n] < zeroExponent - 1000 ? zeroExponent : exponentsC[n];
+  for (int i = 0; i < k; ++i)
+    for (int n = 0; n < 8; ++n) {
+      int32_t exponent = exponentsA[i] + exponentsB[i][n];
+      exponent = exponent < -1000 ? zeroExponent : exponent;
+      top[n] = exponent > top[n] ? exponent : top[n];
+    }
+  double scales[8], units[8];
+  for (int n = 0; n < 8; ++n) {
+    scales[n] = powerOfTwo(fractionBits - top[n]);
+    units[n] = powerOfTwo(top[n] - fractionBits);
+  }
+  double totals[8];
+  for (int n = 0; n < 8; ++n)
+    totals[n] = static_cast<int32_t>(static_cast<double>(c[n]) * scales[n]);
+  for (int i = 0; i < k; ++i)
+    for (int n = 0; n < 8; ++n)
+      totals[n] += static_cast<int32_t>(static_cast<double>(a[i]) * static_cast<double>(b[i][n]) * scales[n]);
+  for (int n = 0; n < 8; ++n)
+    sums[n] = totals[n] * units[n];
+}
+
+} // namespace
+
+bool FusedRows::load(const float (*a)[64], const float (*b)[64], int count, const DotModel &dotModel) {
+  model = dotModel;
+  k = count;
+  bool finite = true;
+  for (int row = 0; row < 16; ++row)
+    for (int i = 0; i < k; ++i) {
+      valuesA[row][i] = a[row][i];
+      exponentsA[row][i] = exponentOf(a[row][i], model.smallestOperand);
+      finite &= exponentsA[row][i] < 128;
+    }
+  for (int n = 0; n < 8; ++n)
+    for (int i = 0; i < k; ++i) {
+      valuesB[i][n] = b[n][i];
+      exponentsB[i][n] = exponentOf(b[n][i], model.smallestOperand);
+      finite &= exponentsB[i][n] < 128;
+    }
+  return finite;
+}
+
+bool FusedRows::row(int row, const float *c, float *out) const {
+  int32_t exponentsC[8];
+  bool finite = true;
+  for (int n = 0; n < 8; ++n) {
+    exponentsC[n] = exponentOf(c[n], model.smallestC);
+    finite &= exponentsC[n] < 128;
+  }
+  if (!finite)
+    return false;
+  double sums[8];
+  sumColumns(valuesA[row], exponentsA[row], valuesB, exponentsB, k, c, exponentsC, model.fractionBits, model.zeroExponent,
+             sums);
+  for (int n = 0; n < 8; ++n)
+    out[n] = sums[n] == 0 ? 0.0f : dotToFloat({sums[n], false, false});
+  return true;
+}
+
 uint16_t dotToHalf(const FusedDot &dot) {
   if (dot.isNaN)
     return 0x7fff;

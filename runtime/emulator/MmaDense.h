@@ -26,6 +26,21 @@ struct FusedDot {
 /// c + sum of a[i] * b[i]: every term aligned to the largest exponent, truncated, added exactly. `k` <= 16.
 FusedDot fusedDot(const float *a, const float *b, int k, float c, const DotModel &model);
 
+/// One row of A against eight columns of B at a time: the same sums, as vectors over the columns.
+class FusedRows {
+public:
+  /// Takes the operands of `k` <= 16 products; false where one is not finite, for which `fusedDot` is right.
+  bool load(const float (*a)[64], const float (*b)[64], int k, const DotModel &model);
+  /// c[column] + the row's products, as dotToFloat gives them; false where a c is not finite.
+  bool row(int row, const float *c, float *out) const;
+
+private:
+  DotModel model;
+  int k;
+  float valuesA[16][16], valuesB[16][8];
+  int32_t exponentsA[16][16], exponentsB[16][8];
+};
+
 /// fp32 result: truncated.
 float dotToFloat(const FusedDot &dot);
 /// f16 result: nearest even.

@@ -339,6 +339,15 @@ Status Linear::create(const Device &device, const CompiledSpec &pack, const Line
   };
   if (Status status = loadRecipe(device, "pack " + pack.manifest + pack.ptx, compile, &made->loaded); !status.ok())
     return status;
+  // Its ranks would each have means of their own, and nobody would notice.
+  const std::vector<plan::Launch> &launches = made->loaded->executable.impl->plan.launches;
+  bool reduces = std::any_of(launches.begin(), launches.end(), [](const plan::Launch &launch) {
+    return launch.kind == plan::Launch::Kind::Reduce;
+  });
+  if (made->descriptor.reduceHook && !reduces)
+    return invalid(fmt::format("'{}' has no reduction over ranks, so its hook would never be called: compile it with "
+                               "--distributed, or leave the hook null if the recipe has no mean",
+                               made->recipe));
   if (Status status = made->init(); !status.ok())
     return status;
   linear->impl = std::move(made);

@@ -4,7 +4,8 @@
 """check_docs.py SOURCE_DIR BUILD_DIR
 
 Every block of sh must succeed, in a folder that looks like the source tree. After `<!-- test: output -->` what it prints must also be the block of
-text that follows: there, a line `...` stands for any lines, blanks are alike, and times (1.25 s) are not compared.
+text that follows: there, a line `...` stands for any lines, blanks are alike, and times (1.25 s) are not compared. After
+`<!-- from: FILE -->` the lines of a block of code must stand in that file, with `...` for any lines between.
 """
 
 import os
@@ -17,6 +18,7 @@ import tempfile
 
 BLOCK = re.compile(r"(?P<output><!-- test: output -->\n)?^```sh\n(?P<command>.*?)^```\n(?:\n```text\n(?P<expected>.*?)^```\n)?", re.S | re.M)
 OUTPUT = "<!-- test: output -->"
+EXCERPT = re.compile(r"<!-- from: (?P<file>\S+) -->\n^```\w+\n(?P<code>.*?)^```\n", re.S | re.M)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(#[^)]*)?\)")
 
 
@@ -81,6 +83,20 @@ def run_commands(path, text, source, build, folder):
     return problems, count
 
 
+def check_excerpts(path, text, source):
+    """Code that a page quotes is code that is built and run."""
+    problems = []
+    for block in EXCERPT.finditer(text):
+        file = source / block["file"]
+        if not file.exists():
+            problems.append(f"{path}: code from {block['file']}, which does not exist")
+            continue
+        why = difference(["...", *normalized(block["code"]), "..."], normalized(file.read_text()))
+        if why:
+            problems.append(f"{path}: {block['file']} {why.replace('prints', 'has')}")
+    return problems
+
+
 def check_links(path, text):
     return [f"{path}: link to {target}, which does not exist" for target, _ in LINK.findall(text)
             if "://" not in target and not (path.parent / target).exists()]
@@ -93,7 +109,7 @@ def check_environment(readme, source):
         for file in (source / folder).rglob("*"):
             if file.suffix in (".cpp", ".h"):
                 read |= set(re.findall(r'(?:getenv|\bread)\("([A-Z][A-Z_]+)"\)', file.read_text()))
-    read -= {"PATH", "HOME", "XDG_CACHE_HOME"}  # the system's own
+    read -= {"PATH", "HOME", "TERM", "XDG_CACHE_HOME"}  # the system's own
     table = set(re.findall(r"^\| `([A-Z][A-Z_]+)` \|", readme, flags=re.M))
     return [f"README.md: {name} is {'read but not in the table' if name in read else 'in the table but not read'}"
             for name in sorted(read ^ table)]
@@ -113,7 +129,7 @@ def main():
         for page in pages:
             text = page.read_text()
             found, count = run_commands(page, text, source, build, folder)
-            problems += found + check_links(page, text)
+            problems += found + check_links(page, text) + check_excerpts(page, text, source)
             commands += count
     problems += check_environment((source / "README.md").read_text(), source)
     print("\n".join(problems) or f"{len(pages)} pages, {commands} commands as described")

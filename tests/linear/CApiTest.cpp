@@ -113,12 +113,12 @@ TEST_F(CApi, NullsAndMistakesAreErrors) {
   FourfoldLinear *layer = nullptr;
   FourfoldLinearPlan *plan = nullptr;
   FourfoldLinearDescriptor wanted = descriptor();
-  EXPECT_EQ(fourfoldDeviceOpen(nullptr, &device), FOURFOLD_INVALID_ARGUMENT);
+  FourfoldDevice *none = device;
+  EXPECT_EQ(fourfoldDeviceOpen(nullptr, &none), FOURFOLD_INVALID_ARGUMENT);
   EXPECT_EQ(message(), "argument 'name' is null");
-  FourfoldDevice *none = nullptr;
+  EXPECT_EQ(none, nullptr);
   EXPECT_EQ(fourfoldDeviceOpen("emulated:sm_1", &none), FOURFOLD_NOT_FOUND);
   EXPECT_EQ(none, nullptr);
-  ASSERT_C_OK(fourfoldDeviceOpen("emulated:sm_120a", &device));
   EXPECT_STREQ(fourfoldDeviceName(device), "emulated:sm_120a");
   EXPECT_EQ(fourfoldAllocate(device, 1, nullptr), FOURFOLD_INVALID_ARGUMENT);
   EXPECT_EQ(fourfoldCopyIn(device, 0x1000, nullptr, 8, nullptr), FOURFOLD_INVALID_ARGUMENT);

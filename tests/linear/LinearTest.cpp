@@ -113,7 +113,7 @@ TEST_P(LinearRecipe, OneWeightServesManyTokenCounts) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Recipes, LinearRecipe,
-                         ::testing::Values("nvfp4", "nvidia", "averis", "averis_hadamard", "averis_v1", "mxfp4"),
+                         ::testing::Values("nvfp4", "nvidia", "averis", "averis_hadamard", "averis_v1", "mxfp4", "bf16"),
                          [](const auto &info) { return std::string(info.param); });
 
 //===----------------------------------------------------------------------===//
@@ -224,6 +224,11 @@ TEST(Linear, WhatIsKeptIsSmall) {
   Linear plain = makeLayer(descriptorOf("nvfp4", shape));
   EXPECT_FALSE(planFor(plain, 1).forwardReadsW());
   EXPECT_FALSE(planFor(plain, 1).backwardReadsW());
+  Linear bf16 = makeLayer(descriptorOf("bf16", shape));
+  LinearPlan dense = planFor(bf16, shape.tokens);
+  EXPECT_TRUE(dense.backwardReadsX());
+  EXPECT_TRUE(dense.backwardReadsW());
+  EXPECT_EQ(dense.weightsBytes() + dense.savedBytes() + dense.gradientBytes(), 0u);
 }
 
 TEST(Linear, AddressesAreChecked) {
@@ -353,6 +358,10 @@ TEST(LinearPack, ServesWithoutACompiler) {
   LinearDescriptor descriptor = descriptorOf(nullptr, kShape);
   descriptor.hasBias = true;
   EXPECT_NE(createChanged([](plan::Plan *) {}, descriptor).message().find("has no input 'bias'"), std::string::npos);
+  descriptor = descriptorOf(nullptr, kShape);
+  descriptor.reduceHook = [](void *, void *, uint64_t, uint64_t, ReduceOperation) { return 0; };
+  EXPECT_NE(createChanged([](plan::Plan *) {}, descriptor).message().find("compile it with --distributed"),
+            std::string::npos);
 }
 
 TEST(LinearPack, BrokenPlansAreRefused) {

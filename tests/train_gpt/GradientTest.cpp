@@ -42,7 +42,7 @@ struct Fixture {
   }
 
   double loss() {
-    model->refreshWeights();
+    model->refreshWeights(0);
     return model->forward(ids.data(), targets.data(), kSequences, kLength);
   }
 

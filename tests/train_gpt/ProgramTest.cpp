@@ -104,6 +104,22 @@ TEST_F(TrainProgram, ResumedRunIsTheSameRun) {
   EXPECT_NE(readFile(folder + "/parts/curves.svg").find("</svg>"), std::string::npos);
 }
 
+#ifdef FOURFOLD_HAS_COMPILER
+/// Random bits are a function of the step; averis_v1 draws them for weights, activations and gradients.
+TEST_F(TrainProgram, ResumedRunDrawsTheSameBits) {
+  std::vector<std::string> recipe = {"--recipe", "averis_v1", "--device", "host", "--steps", "6", "--eval-every", "2", "--micro-batches", "2"};
+  auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), recipe.begin(), recipe.end());
+    return more;
+  };
+  ASSERT_EQ(run(small("whole", with({"--threads", "1"}))), 0) << log();
+  ASSERT_EQ(run(small("parts", with({"--stop-after", "3"}))), 130) << log();
+  ASSERT_EQ(run(small("parts", with({"--resume"}))), 0) << log();
+  EXPECT_EQ(losses("whole"), losses("parts"));
+  EXPECT_TRUE(parametersOf("whole") == parametersOf("parts"));
+}
+#endif
+
 TEST_F(TrainProgram, SeedsAndMeanBiasMatter) {
   ASSERT_EQ(run(small("a", {"--steps", "2"})), 0) << log();
   ASSERT_EQ(run(small("b", {"--steps", "2", "--seed", "2"})), 0) << log();
@@ -157,6 +173,8 @@ TEST_F(TrainProgram, SaysWhatIsWrong) {
   };
   replaceFile(folder + "/short.txt", "too short");
   ASSERT_EQ(run(small("done", {"--steps", "1"})), 0) << log();
+  std::filesystem::create_directories(folder + "/rowless");
+  std::filesystem::copy(folder + "/done/checkpoint.bin", folder + "/rowless/checkpoint.bin");
   std::filesystem::create_directories(folder + "/foreign");
   replaceFile(folder + "/foreign/checkpoint.bin", "no checkpoint at all");
   std::filesystem::create_directories(folder + "/damaged");
@@ -172,10 +190,11 @@ TEST_F(TrainProgram, SaysWhatIsWrong) {
       {textAt("/nowhere/text.txt"), 1, "cannot read '/nowhere/text.txt': No such file"},
       {textAt(folder), 1, "it is not a file"},
       {textAt(folder + "/short.txt"), 1, "too short"},
-      {small("x", {"--recipe", "fp5"}), 1, "recipe 'fp5' is unknown"},
+      {small("x", {"--recipe", "fp5", "--device", "blas"}), 1, "recipe 'fp5' is unknown"},
       {small("x", {"--device", "toaster"}), 1, "device 'toaster' is unknown"},
       {small("done", {"--steps", "1"}), 1, "holds a run already"},
       {small("done", {"--steps", "5", "--resume"}), 1, "steps = 1, and now it is 5"},
+      {small("rowless", {"--steps", "1", "--resume"}), 1, "ends at step 0, before the checkpoint's step 1"},
       {small("foreign", {"--steps", "1", "--resume"}), 1, "is not a checkpoint"},
       {small("damaged", {"--steps", "1", "--resume"}), 1, "truncated or damaged"},
       {small("x", {"--steps", "20", "--lr", "1e30", "--clip", "0"}), 1, "diverged at step"},

@@ -106,7 +106,7 @@ public:
   /// their kernels. NotFound: no such recipe; CompileError: its specs were rejected.
   static Status create(const Device &device, const Compiler &compiler, const LinearDescriptor &descriptor,
                        Linear *linear);
-  /// From a manifest and PTX compiled before, with the same options.
+  /// From a manifest and PTX compiled before, with the same options; what does not fit is an InvalidArgument.
   static Status create(const Device &device, const CompiledSpec &pack, const LinearDescriptor &descriptor,
                        Linear *linear);
 
