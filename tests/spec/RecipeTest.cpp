@@ -1,12 +1,15 @@
 // Every recipe's forward, dgrad and wgrad on the emulated device, every value compared with the evaluator.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
+#include "runtime/npy/Npy.h"
 #include "tests/spec/SpecHarness.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <map>
 
 using namespace fourfold;
@@ -99,12 +102,122 @@ std::string nameOf(const ::testing::TestParamInfo<RecipeTest::ParamType> &info) 
 INSTANTIATE_TEST_SUITE_P(Shapes, RecipeTest,
                          ::testing::Combine(::testing::ValuesIn(kRecipes),
                                             ::testing::Values(Shape{1, 16, 40}, Shape{17, 40, 16}, Shape{100, 384, 72},
-                                                              Shape{130, 33, 257}, Shape{256, 1000, 24})),
+                                                              Shape{130, 33, 257}, Shape{256, 1000, 24}, Shape{16, 1536, 40})),
                          nameOf);
 
 // Large once: many chunks of statistics, many tiles.
 INSTANTIATE_TEST_SUITE_P(Large, RecipeTest,
                          ::testing::Combine(::testing::ValuesIn(kRecipes), ::testing::Values(Shape{4096, 40, 16})), nameOf);
+
+/// A NaN in X and an infinity in D: what depends on them is NaN, nothing else. (A mean depends on all of its column.)
+TEST(NonFiniteInputs, SurfaceInAllPasses) {
+  constexpr Shape kShape = {70, 48, 33};
+  for (const char *recipe : {"nvfp4", "mxfp4", "nvidia"}) {
+    std::map<std::string, Tensor> tensors = layerTensors(kShape, 21);
+    setElement(tensors["x"], 3 * kShape.in + 5, std::numeric_limits<float>::quiet_NaN());
+    setElement(tensors["d"], 2 * kShape.out + 7, std::numeric_limits<float>::infinity());
+    auto outputs = [&](const char *pass) {
+      std::string text = readFile(std::string("kernels_spec/") + recipe + "/" + pass + ".mlir");
+      SpecRun run = runSpec(text, argumentsOf(text, tensors, false));
+      EXPECT_EQ(run.error, "") << recipe << " " << pass;
+      return run.outputs;
+    };
+    Tensor y = outputs("linear_forward")[0], dx = outputs("linear_dgrad")[0], dw = outputs("linear_wgrad")[0];
+    for (int64_t t = 0; t < kShape.tokens; ++t) {
+      for (int64_t o = 0; o < kShape.out; ++o)
+        EXPECT_EQ(std::isnan(element(y, t * kShape.out + o)), t == 3) << recipe << " y " << t << "," << o;
+      for (int64_t i = 0; i < kShape.in; ++i)
+        EXPECT_EQ(std::isnan(element(dx, t * kShape.in + i)), t == 2) << recipe << " dx " << t << "," << i;
+    }
+    for (int64_t o = 0; o < kShape.out; ++o)
+      for (int64_t i = 0; i < kShape.in; ++i)
+        EXPECT_EQ(std::isnan(element(dw, o * kShape.in + i)), o == 7 || i == 5) << recipe << " dw " << o << "," << i;
+  }
+}
+
+/// A tensor of tests/data in bf16.
+Tensor captured(const std::string &file, const std::string &name) {
+  npy::Array array;
+  Tensor tensor;
+  std::string path = std::string(FOURFOLD_SOURCE_DIR) + "/tests/data/" + file;
+  EXPECT_TRUE(npy::read(path, &array).ok());
+  EXPECT_TRUE(npy::convert(array, path, ElementType::BF16, &tensor).ok());
+  tensor.name = name;
+  return tensor;
+}
+
+class CapturedData : public ::testing::TestWithParam<const char *> {};
+
+/// Activations and weight of a real transformer, 403 x 384 and 1536 x 384.
+TEST_P(CapturedData, EqualsTheEvaluator) {
+  std::string recipe = GetParam();
+  std::map<std::string, Tensor> tensors = layerTensors({403, 384, 1536}, 11);
+  tensors["x"] = captured("minilm_x.npy", "x");
+  tensors["w"] = captured("minilm_w.npy", "w");
+  for (const char *pass : kPasses) {
+    std::string text = readFile("kernels_spec/" + recipe + "/" + pass + ".mlir");
+    SpecRun run = runSpec(text, argumentsOf(text, tensors, /*optional=*/false));
+    EXPECT_EQ(run.error, "") << pass;
+    EXPECT_GE(run.partsChecked, recipe == "bf16" ? 1 : 5);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Recipes, CapturedData, ::testing::ValuesIn(kRecipes));
+
+/// loss = sum of g * y with y = x w^T + bias in fp64: its central differences are the gradients for d = g.
+TEST(Bf16Recipe, GradientsAreCentralDifferences) {
+  constexpr int64_t kTokens = 37, kIn = 24, kOut = 19;
+  std::map<std::string, Tensor> tensors = layerTensors({kTokens, kIn, kOut}, 3);
+  auto values = [&](const char *name) {
+    const Tensor &tensor = tensors.at(name);
+    std::vector<double> list;
+    for (int64_t i = 0; i < countElements(tensor.shape); ++i)
+      list.push_back(element(tensor, i));
+    return list;
+  };
+  std::vector<double> x = values("x"), w = values("w"), d = values("d"), bias = values("bias");
+  auto loss = [&] {
+    double sum = 0;
+    for (int64_t t = 0; t < kTokens; ++t)
+      for (int64_t o = 0; o < kOut; ++o) {
+        double y = bias[static_cast<size_t>(o)];
+        for (int64_t i = 0; i < kIn; ++i)
+          y += x[static_cast<size_t>(t * kIn + i)] * w[static_cast<size_t>(o * kIn + i)];
+        sum += d[static_cast<size_t>(t * kOut + o)] * y;
+      }
+    return sum;
+  };
+  auto difference = [&](double &parameter) {
+    constexpr double kStep = 0.5;
+    double value = parameter;
+    parameter = value + kStep;
+    double above = loss();
+    parameter = value - kStep;
+    double below = loss();
+    parameter = value;
+    return (above - below) / (2 * kStep);
+  };
+  auto run = [&](const char *pass) {
+    std::string text = readFile(std::string("kernels_spec/bf16/") + pass + ".mlir");
+    SpecRun result = runSpec(text, argumentsOf(text, tensors, false));
+    EXPECT_EQ(result.error, "");
+    return result.outputs;
+  };
+  std::vector<Tensor> dgrad = run("linear_dgrad"), wgrad = run("linear_wgrad");
+  // dx is rounded to bf16; dw and db are fp32 sums.
+  for (size_t i = 0; i < x.size(); i += 5) {
+    double expected = difference(x[i]);
+    EXPECT_NEAR(element(dgrad[0], static_cast<int64_t>(i)), expected, 0x1p-8 * std::fabs(expected) + 1e-5) << "dx " << i;
+  }
+  for (size_t i = 0; i < w.size(); i += 5) {
+    double expected = difference(w[i]);
+    EXPECT_NEAR(element(wgrad[0], static_cast<int64_t>(i)), expected, 1e-5 * (std::fabs(expected) + 1)) << "dw " << i;
+  }
+  for (size_t i = 0; i < bias.size(); ++i) {
+    double expected = difference(bias[i]);
+    EXPECT_NEAR(element(wgrad[1], static_cast<int64_t>(i)), expected, 1e-5 * (std::fabs(expected) + 1)) << "db " << i;
+  }
+}
 
 /// Integers small enough that every order of adding them is exact, in all four layouts.
 TEST(DenseMatmul, IsTheIntegerProduct) {
