@@ -234,9 +234,7 @@ FailureOr<Region> RegionLowering::run(Block &block) {
   for (BlockArgument argument : block.getArguments()) {
     slots[argument] = region.numSlots++;
     count(argument);
-    region.arguments.push_back({isa<IntegerType>(argument.getType())});
   }
-  region.numArguments = region.numSlots;
   for (Operation &op : block.without_terminator()) {
     count(op.getResult(0));
     if (failed(addOp(op)))

@@ -1,8 +1,9 @@
-// Running steps: inputs by name, values between phases, results by name.
+// Running steps: inputs by name, values between phases.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "compiler/host/Program.h"
 
+#include "compiler/host/Results.h"
 #include "dialect/Numerics.h"
 
 #include <algorithm>
@@ -62,19 +63,15 @@ private:
   void executeMatmul(const Step &step);
   void release(int number);
   void ownValues();
-
-  /// Calls `take(part, element type, shape, data)` for each part of a value.
-  template <typename Take>
-  void forEachPart(const Value &value, const Take &take) const;
-  void deliver();
-  bool isResultOfRun(const Result &result) const;
+  bool isOfRun(int number) const {
+    int phase = program.values[static_cast<size_t>(number)].phase;
+    return phase < 0 ? arguments[static_cast<size_t>(number)] != nullptr : isSelected(phase);
+  }
 
   Environment &environment;
   const Program &program;
   const RunRequest &request;
   std::vector<std::shared_ptr<const Value>> arguments;
-  /// Tensors made of lazy matrices on the way out.
-  mutable std::vector<Tensor> kept;
 };
 
 //===----------------------------------------------------------------------===//
@@ -308,92 +305,6 @@ void Run::execute(const Step &step) {
   }
 }
 
-//===----------------------------------------------------------------------===//
-// Results
-//===----------------------------------------------------------------------===//
-
-template <typename Take>
-void Run::forEachPart(const Value &value, const Take &take) const {
-  if (value.isQuantized) {
-    const Quantized &quantized = value.quantized;
-    take("codes", "codes", Shape{quantized.rows, quantized.k}, quantized.codes.get());
-    take("scales", "scales", Shape{quantized.rows, quantized.blocks()}, quantized.scales.get());
-    if (quantized.isNVFP4)
-      take("amax", "f32", Shape{}, static_cast<const void *>(&quantized.amax));
-    return;
-  }
-  if (!value.stages.empty())
-    kept.push_back(materialized(value));
-  const Tensor &tensor = value.stages.empty() ? value.tensor : kept.back();
-  take(tensor.element == Element::Scale ? "scales" : "tensor", elementName(tensor.element), tensor.shape, tensor.data);
-}
-
-bool Run::isResultOfRun(const Result &result) const {
-  int phase = program.values[static_cast<size_t>(result.value)].phase;
-  return phase < 0 ? arguments[static_cast<size_t>(result.value)] != nullptr : isSelected(phase);
-}
-
-void Run::deliver() {
-  struct Copy {
-    void *target;
-    const void *source;
-    size_t bytes;
-  };
-  std::vector<Copy> copies;
-  std::string known;
-  for (const Result &result : program.results)
-    known += (known.empty() ? "" : ", ") + result.name;
-  for (const Output &output : request.outputs) {
-    auto result = std::find_if(program.results.begin(), program.results.end(),
-                               [&](const Result &candidate) { return candidate.name == output.name; });
-    if (result == program.results.end())
-      fail("has no result '" + output.name + "'; it gives " + known);
-    std::shared_ptr<const Value> value = isResultOfRun(*result) ? find(result->value) : nullptr;
-    if (!value)
-      fail("does not give result '" + output.name + "' in this phase");
-    bool found = false;
-    forEachPart(*value, [&](const char *part, const char *type, const Shape &shape, const void *data) {
-      if (output.part != part)
-        return;
-      found = true;
-      if (output.elementType != type || output.shape != shape)
-        fail("gives result '" + output.name + "' as " + shapeText(shape) + " of " + type + ", but the caller expects " +
-             shapeText(output.shape) + " of " + output.elementType);
-      int64_t bytes = sizeOf(shape) * (std::string(type) == "codes" ? 1 : elementBytes(output.part == "amax" ? Element::F32 : value->isQuantized ? Element::Scale : program.values[static_cast<size_t>(result->value)].element));
-      if (!output.data && bytes)
-        fail("gets no memory for result '" + output.name + "'");
-      copies.push_back({output.data, data, static_cast<size_t>(bytes)});
-    });
-    if (!found)
-      fail("has no part '" + output.part + "' in result '" + output.name + "'");
-  }
-  for (const Copy &copy : copies)
-    if (copy.bytes)
-      std::memcpy(copy.target, copy.source, copy.bytes);
-
-  if (!request.sink)
-    return;
-  auto send = [&](const std::string &name, int number) {
-    std::shared_ptr<const Value> value = find(number);
-    if (!value)
-      return;
-    forEachPart(*value, [&](const char *part, const char *type, const Shape &shape, const void *data) {
-      FourfoldHostTensor tensor = {name.c_str(), type, static_cast<int32_t>(shape.size()), shape.data(), data};
-      request.sink(part, tensor);
-    });
-  };
-  std::vector<std::string> sent;
-  for (const Result &result : program.results)
-    if (isResultOfRun(result)) {
-      send(result.name, result.value);
-      sent.push_back(result.name);
-    }
-  for (size_t i = program.numArguments; request.intermediates && i < program.values.size(); ++i)
-    if (isSelected(program.values[i].phase) &&
-        std::find(sent.begin(), sent.end(), program.values[i].name) == sent.end())
-      send(program.values[i].name, static_cast<int>(i));
-}
-
 void Run::all() {
   checkPhases();
   bindInputs();
@@ -404,9 +315,9 @@ void Run::all() {
     for (int number : step.operands)
       release(number);
   }
-  deliver();
+  deliverResults(program, request, [&](int number) { return isOfRun(number) ? find(number) : nullptr; });
   for (const Result &result : program.results)
-    if (isResultOfRun(result))
+    if (isOfRun(result.value))
       release(result.value);
   if (request.intermediates)
     for (size_t i = 0; i < environment.values.size(); ++i)

@@ -51,12 +51,7 @@ union RegionSlot {
 /// A region: its arguments are in slots 0, 1, ... when it starts, its result in `resultSlot` when it has run.
 struct Region {
   std::vector<RegionCode> codes;
-  uint16_t numArguments = 0, numSlots = 0, resultSlot = 0;
-  /// Type of each argument; masks are 8-bit integers.
-  struct Argument {
-    bool isInteger = false;
-  };
-  std::vector<Argument> arguments;
+  uint16_t numSlots = 0, resultSlot = 0;
 };
 
 } // namespace host
