@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-#define FOURFOLD_COMPILER_ABI 3
+#define FOURFOLD_COMPILER_ABI 4
 
 /* Receives one named result; the bytes are valid during the call only. */
 typedef void (*FourfoldSink)(void *user, const char *name, const void *bytes, size_t size);
@@ -28,6 +28,7 @@ typedef struct FourfoldCompileRequest {
                            without launches, for specs that are only evaluated */
   const char *const *absent; /* optional arguments that are left out */
   size_t numAbsent;
+  const char *mode; /* NULL, "fast" or "faithful": how targets without FP4 tensor cores sum products */
 } FourfoldCompileRequest;
 
 /* A host tensor: row-major, contiguous. */

@@ -87,6 +87,10 @@ int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *
   if (!target)
     return reporter.fail(why);
 
+  std::optional<MatmulMode> mode = parseMode(asString(request->mode));
+  if (!mode)
+    return reporter.fail("unknown mode '" + asString(request->mode) + "'; expects fast or faithful");
+
   Session session;
   if (!session.open({request->text, request->textSize}, asString(request->fileName), asString(request->function),
                     asStrings(request->absent, request->numAbsent), reporter))
@@ -100,7 +104,7 @@ int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *
     reporter.send("signature", signature->toJson());
     return 0;
   }
-  FailureOr<PlannedSpec> planned = planSpec(session.spec.function, *target);
+  FailureOr<PlannedSpec> planned = planSpec(session.spec.function, *target, *mode);
   if (failed(planned)) {
     session.reportErrors(reporter, "the spec cannot be planned");
     return 1;

@@ -167,6 +167,7 @@ FourfoldCompileRequest compileRequest(const Spec &spec, const std::vector<const 
   request.function = orNull(spec.function);
   request.target = target.c_str();
   request.emit = emit;
+  request.mode = orNull(spec.mode);
   return request;
 }
 
@@ -275,6 +276,7 @@ Status Compiler::link(const Recipe &recipe, Spec *linked) const {
   *linked = Spec();
   linked->text = collected.texts["spec"];
   linked->fileName = recipe.forward.fileName;
+  linked->mode = recipe.mode;
   return {};
 }
 

@@ -21,6 +21,9 @@ struct Spec {
   std::string function;
   /// Arguments marked `fp4.optional` that the caller leaves out: a mask is then full, any other reads as -0.0.
   std::vector<std::string> absent;
+  /// How targets without FP4 tensor cores (sm_80, sm_90a) sum products: "fast", which is also what "" means, in bf16 steps; "faithful", to
+  /// the bits of those that have them. For the latter targets both are the same.
+  std::string mode;
 };
 
 /// The specs of a linear layer: linear_forward (x, w -> y), linear_dgrad (d, w -> dx) and linear_wgrad (d, x -> dw [, db]).
@@ -30,6 +33,8 @@ struct Recipe {
   std::vector<std::string> absent;
   /// Statistics are reduced over ranks: the plan has launches of kind `reduce`.
   bool distributed = false;
+  /// As `Spec::mode`.
+  std::string mode;
 };
 
 /// What a spec compiles to.
