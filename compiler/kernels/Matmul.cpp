@@ -64,8 +64,8 @@ llvm::ArrayRef<MatmulTile> matmulTiles(const Target &target, MatmulMode mode) {
   // One row of tiles for a handful of tokens; eight warps of 64x32 for large problems; four of 32x32 where 128x128 tiles would
   // leave most of the GPU idle.
   static const MatmulTile tiles[] = {{16, 128, 1, 4, 4}, {128, 128, 2, 4, 4}, {64, 64, 2, 2, 4}};
-  // Combining block sums in integers is bound by arithmetic, and four times the code: warps of 32x32 and 16x32 only.
-  static const MatmulTile faithful[] = {{16, 128, 1, 4, 4}, {64, 64, 2, 2, 4}};
+  // Combining block sums in integers is bound by arithmetic and long: warps of 16x32 only.
+  static const MatmulTile faithful[] = {{16, 128, 1, 4, 4}, {64, 64, 4, 2, 4}};
   if (!target.hasBlockScaledStep() && mode == MatmulMode::Faithful)
     return faithful;
   return tiles;
