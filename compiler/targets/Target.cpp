@@ -62,6 +62,10 @@ const Target *findTarget(llvm::StringRef name, std::string *why) {
   const auto *known = llvm::find_if(targetStatuses(), [&](const TargetStatus &status) { return status.name == name; });
   if (known != targetStatuses().end())
     *why = ("target '" + name + "' cannot be compiled for: " + known->reason + "; targets with kernels are: " + list).str();
+  else if (name.size() == 5 && name.starts_with("sm_8"))
+    *why = ("target '" + name + "' has no kernels of its own: those for sm_80 run there; use 'sm_80'").str();
+  else if (name == "sm_90")
+    *why = "target 'sm_90' has no kernels of its own; use 'sm_90a', or 'sm_80', whose kernels run on all later GPUs";
   else if (name == "sm_120" || name == "sm_121")
     *why = ("target '" + name + "' lacks the block-scaled FP4 instructions, which are architecture-specific; use '" + name +
             "a'")

@@ -52,11 +52,11 @@ uint8_t scaleByte(Format format, Spread spread, Random &random) {
   if (format == Format::NVFP4) {
     if (spread == Spread::Narrow)
       return static_cast<uint8_t>(0x30 + bits % 24);
-    return static_cast<uint8_t>(bits % (spread == Spread::NaN && bits % 97 == 0 ? 128 : 127));
+    return static_cast<uint8_t>(spread == Spread::NaN && bits % 61 == 0 ? 0x7f : bits / 61 % 127);
   }
   if (spread == Spread::Narrow)
     return static_cast<uint8_t>(124 + bits % 6);
-  if (spread == Spread::NaN && bits % 97 == 0)
+  if (spread == Spread::NaN && bits % 61 == 0)
     return 0xff;
   // Products on both sides of what fp32 holds.
   return static_cast<uint8_t>(bits % 3 == 0 ? bits / 3 % 255 : 80 + bits / 3 % 90);
@@ -117,12 +117,9 @@ struct Kernel {
 
 class MatmulModeTest : public ::testing::TestWithParam<Kernel> {
 protected:
-  void run(const Case &shape, const MatmulTile &tile) {
+  void run(const std::string &text, const Case &shape, const MatmulTile &tile) {
     auto [targetName, mode] = GetParam();
     bool isNVFP4 = shape.format == Format::NVFP4;
-    std::string text = tests::kernelText(targetName, [&](mlir::gpu::GPUModuleOp module, const Target &target) {
-      buildMatmul(module, "k", target, shape.format, tile, ElementRegion(), mode);
-    });
     Device device(targetName);
     ASSERT_EQ(device.load(text), device::kSuccess) << emulator::lastFinding();
     Operand a = makeOperand(shape.m, shape.k, shape.format, shape.spread, 1);
@@ -160,7 +157,9 @@ protected:
         else
           ASSERT_NEAR(found, wanted, magnitude * 0x1p-20) << place;
       }
-    EXPECT_EQ(numNaN > 0, shape.spread == Spread::NaN);
+    // The large ones have some, and not all are.
+    EXPECT_LE(numNaN, shape.spread == Spread::NaN ? static_cast<int>(count) - 1 : 0);
+    EXPECT_GE(numNaN, shape.spread == Spread::NaN && shape.m == 130 ? 1 : 0);
   }
 };
 
@@ -168,7 +167,10 @@ TEST_P(MatmulModeTest, FollowsTheModel) {
   std::string why;
   const Target *target = findTarget(GetParam().target, &why);
   for (const MatmulTile &tile : matmulTiles(*target, GetParam().mode))
-    for (Format format : {Format::NVFP4, Format::MXFP4})
+    for (Format format : {Format::NVFP4, Format::MXFP4}) {
+      std::string text = tests::kernelText(GetParam().target, [&](mlir::gpu::GPUModuleOp module, const Target &built) {
+        buildMatmul(module, "k", built, format, tile, ElementRegion(), GetParam().mode);
+      });
       for (Spread spread : {Spread::Narrow, Spread::Wide, Spread::NaN}) {
         // Fast sums leave fp32's range where the model does not.
         if (GetParam().mode == MatmulMode::Fast && format == Format::MXFP4 && spread != Spread::Narrow &&
@@ -176,8 +178,9 @@ TEST_P(MatmulModeTest, FollowsTheModel) {
           continue;
         for (auto [m, n, k] : {std::array{1, 17, 40}, std::array{17, 40, 1000}, std::array{130, 33, 192}, std::array{40, 9, 1}})
           if (tile.tileM > 16 || m <= 17)
-            run({m, n, k, format, spread == Spread::NaN && k == 1 ? Spread::Wide : spread}, tile);
+            run(text, {m, n, k, format, spread}, tile);
       }
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, MatmulModeTest,
