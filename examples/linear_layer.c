@@ -75,7 +75,7 @@ static const float *fetch(float *values, uint64_t address, int count, int isBF16
 int main(int argc, char **argv) {
   static float x[X], w[W], d[Y], result[X > W ? X : W];
   const int64_t random[2] = {42, 0};
-  FourfoldLinearDescriptor descriptor = {sizeof(descriptor), IN, OUT, argc > 2 ? argv[2] : "averis", 0, 0, 0, NULL, NULL};
+  FourfoldLinearDescriptor descriptor = {sizeof(descriptor), IN, OUT, argc > 2 ? argv[2] : "averis", 0, 0, 0, NULL, NULL, NULL};
   FourfoldLinearSizes sizes = {.structSize = sizeof(sizes)};
   FourfoldLinear *layer;
   FourfoldLinearPlan *plan;

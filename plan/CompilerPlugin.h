@@ -56,6 +56,7 @@ typedef struct FourfoldEvaluateRequest {
   int32_t intermediates; /* non-zero: also report every named value inside the function */
   const char *const *absent; /* optional arguments that are left out */
   size_t numAbsent;
+  const char *mode; /* of the manifest: "fast" bounds products by fp32 sums in any order, NULL and "faithful" by FP4 tensor cores */
 } FourfoldEvaluateRequest;
 
 /* The three specs of a recipe: linear_forward, linear_dgrad, linear_wgrad. */

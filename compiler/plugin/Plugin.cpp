@@ -145,7 +145,8 @@ int32_t evaluateSpec(const FourfoldEvaluateRequest *request, FourfoldTensorSink 
   auto emit = [&](const char *part, const FourfoldHostTensor &tensor, const float *bound) {
     tensors(user, part, &tensor, bound);
   };
-  if (failed(evaluate(session.spec.function, {request->inputs, request->numInputs}, request->intermediates != 0, emit))) {
+  if (failed(evaluate(session.spec.function, {request->inputs, request->numInputs}, request->intermediates != 0, emit,
+                      /*anyOrder=*/asString(request->mode) == modeName(MatmulMode::Fast)))) {
     session.reportErrors(reporter, "the spec cannot be evaluated");
     return 1;
   }

@@ -208,7 +208,7 @@ Status Compiler::emit(const Spec &spec, const std::string &target, const std::st
 }
 
 Status Compiler::evaluate(const Spec &spec, const std::vector<Tensor> &inputs, bool intermediates,
-                          std::vector<EvaluatedValue> *values) const {
+                          std::vector<EvaluatedValue> *values, const std::string &mode) const {
   if (!impl)
     return notOpen();
   std::vector<FourfoldHostTensor> tensors;
@@ -227,6 +227,7 @@ Status Compiler::evaluate(const Spec &spec, const std::vector<Tensor> &inputs, b
   std::vector<const char *> absent = pointers(spec.absent);
   request.absent = absent.data();
   request.numAbsent = absent.size();
+  request.mode = orNull(mode);
   ValueReceiver receiver;
   if (impl->api->evaluate(&request, ValueReceiver::receive, ValueReceiver::receiveText, &receiver) != 0)
     return receiver.collected.failure("evaluating " + spec.fileName);

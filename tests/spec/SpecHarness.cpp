@@ -103,7 +103,8 @@ SpecRun runSpec(const std::string &text, const std::vector<Tensor> &inputs, cons
   if (!result.error.empty())
     return result;
   std::vector<EvaluatedValue> values;
-  if (Status status = Machine::get().compiler.evaluate(ran->spec, inputs, /*intermediates=*/true, &values); !status.ok()) {
+  Status status = Machine::get().compiler.evaluate(ran->spec, inputs, /*intermediates=*/true, &values, ran->plan.mode);
+  if (!status.ok()) {
     result.error = status.message();
     return result;
   }

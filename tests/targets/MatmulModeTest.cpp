@@ -155,7 +155,7 @@ protected:
         else if (std::isnan(wanted))
           ASSERT_TRUE(std::isnan(found)) << place;
         else
-          ASSERT_NEAR(found, wanted, magnitude * 0x1p-20) << place;
+          ASSERT_NEAR(found, wanted, magnitude * shape.k * 0x1p-23) << place; // the evaluator's bound
       }
     // The large ones have some, and not all are.
     EXPECT_LE(numNaN, shape.spread == Spread::NaN ? static_cast<int>(count) - 1 : 0);

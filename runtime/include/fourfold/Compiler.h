@@ -78,9 +78,10 @@ public:
   /// Compiles up to a stage, "plan", "kernels", "llvm" or "ptx", and returns its text.
   Status emit(const Spec &spec, const std::string &target, const std::string &stage, std::string *text,
               std::string *warnings = nullptr) const;
-  /// Evaluates a spec on the host: the results, and with `intermediates` every named value.
+  /// Evaluates a spec on the host: the results, and with `intermediates` every named value. Bounds are for FP4 tensor cores, or, where
+  /// `mode`, which is the manifest's, says "fast", for products summed in fp32.
   Status evaluate(const Spec &spec, const std::vector<Tensor> &inputs, bool intermediates,
-                  std::vector<EvaluatedValue> *values) const;
+                  std::vector<EvaluatedValue> *values, const std::string &mode = "") const;
   /// Sets `spec->absent` to the optional arguments that are not among `present`. A name in `present` that the spec does not have is
   /// passed over: what takes the tensors says so.
   Status leaveOut(Spec *spec, const std::vector<std::string> &present) const;
