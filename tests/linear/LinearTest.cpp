@@ -154,17 +154,19 @@ TEST(Linear, BiasMaskAndAccumulation) {
 
 /// A layer on GPUs without FP4 tensor cores, made to sum as those with them do.
 TEST(Linear, FaithfulModeGivesTheBitsOfFP4TensorCores) {
-  std::map<std::string, Tensor> inputs = layerTensors(kShape, 12);
-  auto expected = wholeRun(descriptorOf("averis", kShape), inputs);
+  // Long enough along tokens that the order of sums shows.
+  constexpr LayerShape kLong = {300, 48, 64};
+  std::map<std::string, Tensor> inputs = layerTensors(kLong, 12);
+  auto expected = wholeRun(descriptorOf("averis", kLong), inputs);
   for (const char *name : {"emulated:sm_80", "emulated:sm_90a"})
     for (const char *mode : {"faithful", static_cast<const char *>(nullptr)}) {
       Device device;
       ASSERT_OK(Device::open(name, &device));
-      LinearDescriptor descriptor = descriptorOf("averis", kShape);
+      LinearDescriptor descriptor = descriptorOf("averis", kLong);
       descriptor.mode = mode;
       Linear linear;
       ASSERT_OK(Linear::create(device, theCompiler(), descriptor, &linear));
-      LinearPlan plan = planFor(linear, kShape.tokens);
+      LinearPlan plan = planFor(linear, kLong.tokens);
       LayerMemory memory(linear, plan);
       memory.write(inputs);
       ASSERT_OK(linear.quantizeWeights(nullptr, memory.tensors));
