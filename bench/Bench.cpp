@@ -211,7 +211,7 @@ private:
     };
     std::vector<Size> sizes = {{1024, 1024, 1024}};
     if (!options.quick)
-      sizes.push_back({4096, 1024, 1024});
+      sizes.insert(sizes.end(), {{4096, 1024, 1024}, {2048, 2048, 2048}});
     for (const Size &size : sizes)
       for (const char *recipe : {"nvfp4", "averis"}) {
         std::string name = std::string("run.") + recipe + "." + shapeText({size.tokens, size.in, size.out});
