@@ -142,8 +142,10 @@ static Status cached(const std::string &assembler, const std::string &ptx, const
 Status linkCubin(const std::string &ptx, const std::string &target, CachedTexts *texts) {
   auto linker = NvJitLink::find();
   if (!linker)
-    return {StatusCode::NotFound, fmt::format("there is no nvJitLink in '{}' or where the system looks",
-                                              environment::cudaHome())};
+    return {StatusCode::NotFound,
+            environment::nvJitLink().empty()
+                ? fmt::format("there is no nvJitLink in '{}' or where the system looks", environment::cudaHome())
+                : fmt::format("FOURFOLD_NVJITLINK is '{}'", environment::nvJitLink())};
   return cached("nvJitLink " + linker->identity(), ptx, target, texts,
                 [&](std::string *cubin) { return linker->assemble(ptx, target, cubin); });
 }

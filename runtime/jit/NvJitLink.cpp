@@ -11,6 +11,7 @@
 
 #include <map>
 #include <mutex>
+#include <vector>
 
 namespace fourfold {
 
@@ -70,18 +71,23 @@ const std::string &NvJitLink::identity() const { return impl->identity; }
 std::shared_ptr<const NvJitLink> NvJitLink::find() {
   static std::mutex mutex;
   static auto *known = new std::map<std::string, std::shared_ptr<const NvJitLink>>; // libraries stay open
-  std::string home = environment::cudaHome(), error;
+  std::string home = environment::cudaHome(), given = environment::nvJitLink(), error;
+  if (given == "off")
+    return nullptr;
   std::lock_guard<std::mutex> lock(mutex);
-  auto [entry, isNew] = known->try_emplace(home);
+  auto [entry, isNew] = known->try_emplace(given.empty() ? home : given);
   if (!isNew)
     return entry->second;
   auto impl = std::make_unique<Impl>();
-  for (const char *folder : {"/lib64", "/lib"}) {
-    impl->path = home + folder + "/libnvJitLink.so";
+  for (const std::string &path : given.empty() ? std::vector<std::string>{home + "/lib64/libnvJitLink.so", home + "/lib/libnvJitLink.so"}
+                                               : std::vector<std::string>{given}) {
+    impl->path = path;
     impl->identity = identityOf(impl->path).text;
     if (!impl->identity.empty())
       return entry->second = std::shared_ptr<NvJitLink>(new NvJitLink(std::move(impl)));
   }
+  if (!given.empty())
+    return nullptr;
   // Where the loader finds it is known once it is loaded.
   for (const char *name : {"libnvJitLink.so.13", "libnvJitLink.so.12", "libnvJitLink.so"}) {
     impl->path = name;

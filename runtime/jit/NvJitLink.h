@@ -13,7 +13,7 @@ namespace fourfold {
 
 class NvJitLink {
 public:
-  /// The one of CUDA_HOME, else where the system looks; null if there is none. Looked for once a CUDA_HOME; a file is not loaded
+  /// That of FOURFOLD_NVJITLINK, of CUDA_HOME, or where the system looks; null if there is none. Looked for once; a file is not loaded
   /// before something is assembled.
   static std::shared_ptr<const NvJitLink> find();
   ~NvJitLink();
