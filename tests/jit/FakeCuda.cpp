@@ -9,6 +9,7 @@
 // FAKE_CUDA_JIT          what loading PTX returns, with a log
 // FAKE_CUDA_CUBIN        what loading machine code returns; otherwise that of FakeNvJitLink.cpp is run
 // FAKE_CUDA_LAUNCH       what every launch, and every call after it, returns
+// FAKE_CUDA_HOLLOW       modules are not read and launches do nothing: what remains is the time of the runtime's own work
 // FAKE_CUDA_LOG          a file that gets a line for each module: "ptx" or "cubin"
 
 #include "runtime/device/PtxVersion.h"
@@ -32,6 +33,10 @@ static CUresult lost = kSuccess;
 static std::string setting(const char *name, const char *otherwise = "") {
   const char *value = std::getenv(name);
   return value ? value : otherwise;
+}
+static bool isHollow() {
+  static const bool hollow = !setting("FAKE_CUDA_HOLLOW").empty();
+  return hollow;
 }
 static CUresult result(const char *name) { return std::atoi(setting(name).c_str()); }
 
@@ -139,6 +144,9 @@ FAKE CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned c
         std::strcpy(static_cast<char *>(values[i]), "ptxas application ptx input, line 7; error   : Unknown symbol 'nonsense'\n");
     return wanted;
   }
+  static int nothing;
+  if (isHollow())
+    return *module = reinterpret_cast<CUmodule>(&nothing), kSuccess;
   // What the fake nvJitLink makes is the PTX behind the letters of an ELF file.
   constexpr size_t kHeader = 8;
   return emulated().moduleLoadDataEx(module, cubin ? text + kHeader : text, count, options, values);
@@ -147,6 +155,8 @@ FAKE CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned c
 FAKE CUresult cuLaunchKernel(CUfunction function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX,
                              unsigned blockY, unsigned blockZ, unsigned sharedBytes, CUstream stream, void **params,
                              void **extra) {
+  if (isHollow())
+    return kSuccess;
   if (CUresult wanted = result("FAKE_CUDA_LAUNCH"))
     lost = wanted;
   return lost ? lost
@@ -162,18 +172,22 @@ FAKE CUresult cuStreamCreate(CUstream *stream, unsigned flags) {
 FAKE CUresult cuCtxSetCurrent(CUcontext context) { return emulated().ctxSetCurrent(context); }
 FAKE CUresult cuCtxGetCurrent(CUcontext *context) { return emulated().ctxGetCurrent(context); }
 FAKE CUresult cuCtxSynchronize() { return lost ? lost : emulated().ctxSynchronize(); }
-FAKE CUresult cuModuleUnload(CUmodule module) { return emulated().moduleUnload(module); }
+FAKE CUresult cuModuleUnload(CUmodule module) { return isHollow() ? kSuccess : emulated().moduleUnload(module); }
 FAKE CUresult cuModuleGetFunction(CUfunction *function, CUmodule module, const char *name) {
+  if (isHollow())
+    return *function = reinterpret_cast<CUfunction>(module), kSuccess;
   return emulated().moduleGetFunction(function, module, name);
 }
 FAKE CUresult cuModuleGetGlobal_v2(CUdeviceptr *address, size_t *bytes, CUmodule module, const char *name) {
   return emulated().moduleGetGlobal(address, bytes, module, name);
 }
 FAKE CUresult cuFuncGetAttribute(int *value, int attribute, CUfunction function) {
+  if (isHollow())
+    return *value = 0, kSuccess;
   return emulated().funcGetAttribute(value, attribute, function);
 }
 FAKE CUresult cuFuncSetAttribute(CUfunction function, int attribute, int value) {
-  return emulated().funcSetAttribute(function, attribute, value);
+  return isHollow() ? kSuccess : emulated().funcSetAttribute(function, attribute, value);
 }
 FAKE CUresult cuMemFree_v2(CUdeviceptr address) { return emulated().memFree(address); }
 FAKE CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t bytes, CUstream stream) {
