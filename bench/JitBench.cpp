@@ -43,6 +43,19 @@ double processorMilliseconds() {
   return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) * 1e-6;
 }
 
+int countKernels(const std::string &ptx) {
+  int count = 0;
+  for (size_t at = 0; (at = ptx.find(".visible .entry", at)) != std::string::npos; ++at)
+    ++count;
+  return count;
+}
+
+/// "averis/linear_forward.mlir" of any path.
+std::string shortName(const std::string &path) {
+  fs::path full = fs::absolute(path);
+  return (full.parent_path().filename() / full.filename()).string();
+}
+
 double median(std::vector<double> times) {
   std::sort(times.begin(), times.end());
   return times[times.size() / 2];
@@ -75,9 +88,10 @@ void cold(const std::string &path, const std::string &target, int repeat, double
     processor.push_back(processorMilliseconds() - start);
   }
   *worst = std::max(*worst, median(all));
-  std::printf("cold  %-48s spec to PTX %7.1f ms, PTX to cubin %7.1f ms, together %7.1f ms; processor %7.1f ms\n",
-              fs::path(path).lexically_relative(FOURFOLD_SOURCE_DIR "/kernels_spec").c_str(), median(compile),
-              median(assemble), median(all), median(processor));
+  std::printf("cold  %-48s spec to PTX %7.1f ms, PTX to cubin %7.1f ms, together %7.1f ms; processor %7.1f ms, %d kernels\n",
+              shortName(path).c_str(), median(compile),
+              median(assemble), median(all), median(processor),
+              countKernels(compiled.ptx));
   unsetenv("FOURFOLD_CACHE");
 }
 
@@ -163,7 +177,7 @@ void warm(const std::string &path, const std::string &device, int repeat) {
     all.push_back(times.open + times.lookup + times.load + times.launch);
   }
   std::printf("warm  %-48s open %5.2f ms, from disk %5.2f ms, load on %s %6.2f ms, launches %6.2f ms, together %6.2f ms\n",
-              fs::path(path).lexically_relative(FOURFOLD_SOURCE_DIR "/kernels_spec").c_str(), median(open),
+              shortName(path).c_str(), median(open),
               median(lookup), device.c_str(), median(load), median(launch), median(all));
 }
 
@@ -182,7 +196,7 @@ void lookups(const std::string &path, const std::string &deviceName) {
       check(Executable::compile(device, compiler, spec, &again));
   });
   std::printf("lookup %-47s %.3f us in process (spec of %zu bytes)\n",
-              fs::path(path).lexically_relative(FOURFOLD_SOURCE_DIR "/kernels_spec").c_str(), time * 1000 / kTimes,
+              shortName(path).c_str(), time * 1000 / kTimes,
               spec.text.size());
 }
 

@@ -158,8 +158,20 @@ std::string DiskCache::store(const CacheKey &key, const CacheTexts &texts) const
 //===----------------------------------------------------------------------===//
 
 CacheLock::~CacheLock() {
-  if (descriptor >= 0)
-    close(descriptor);
+  if (descriptor < 0)
+    return;
+  // Closing would do, but for a child that was forked meanwhile and has the descriptor too.
+  struct flock all = {};
+  all.l_type = F_UNLCK;
+  all.l_whence = SEEK_SET;
+  fcntl(descriptor, F_OFD_SETLK, &all);
+  close(descriptor);
+}
+
+std::string DiskCache::probe() const {
+  if (std::string problem = makeFolders(root()); !problem.empty())
+    return problem;
+  return access(root().c_str(), R_OK | W_OK | X_OK) == 0 ? "" : problemOf("use the folder", root());
 }
 
 CacheLock DiskCache::lock(const CacheKey &key, std::string *problem) const {

@@ -56,6 +56,8 @@ public:
   /// Waits for whoever compiles the entry, for `waitSeconds` at most; `*problem` is set if that was not enough.
   CacheLock lock(const CacheKey &key, std::string *problem) const;
 
+  /// Makes the folder if need be. Returns "" if entries can be read and written, or what stands in the way.
+  std::string probe() const;
   /// All entries, read and verified, last used first.
   std::vector<CacheFile> list() const;
   /// Removes an entry by its key in hexadecimal digits.

@@ -66,7 +66,8 @@ static void describeCache() {
                       : !settings.disk ? "in memory only"
                                        : fmt::format("{} entries, {} bytes of at most {} in {}", files.size(), bytes,
                                                      settings.maxBytes, settings.folder);
-  line("cache", settings.disk, settings.problem.empty() ? state : state + ": " + settings.problem);
+  std::string problem = settings.problem.empty() && settings.disk ? DiskCache(settings).probe() : settings.problem;
+  line("cache", settings.disk && problem.empty(), problem.empty() ? state : state + ": " + problem);
 }
 
 static int doctor() {

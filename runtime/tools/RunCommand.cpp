@@ -104,10 +104,7 @@ private:
     for (const TargetInfo &target : targets)
       if (target.supported)
         supported.push_back(target.name);
-    if (Status status = Device::openAuto(supported, &device); !status.ok())
-      return status;
-    warn("fourfold: note: running on " + device.choice());
-    return {};
+    return Device::openAuto(supported, &device);
   }
 
   Status compile() {
@@ -304,6 +301,9 @@ private:
       std::puts(json.dump(1).c_str());
       return;
     }
+    // Nobody said where: so that a laptop's emulation is not taken for the server's GPU.
+    if (device.isOpen() && !device.choice().empty())
+      warn("fourfold: note: ran on " + device.choice());
     if (options.check)
       std::fputs(checkTable(checked).c_str(), stdout);
     if (options.profile)

@@ -190,7 +190,7 @@ class CacheToolTest(unittest.TestCase):
 
     def test_auto_takes_the_gpu_and_says_so(self):
         out, err = self.tool(*self.RUN, "--profile", "--check", **self.gpu())
-        self.assertEqual(err, "fourfold: note: running on cuda:0 (Fake GPU 0): the first GPU with kernels (sm_120a)\n")
+        self.assertEqual(err, "fourfold: note: ran on cuda:0 (Fake GPU 0): the first GPU with kernels (sm_120a)\n")
         self.assertIn("buffers, bytes", out)
         self.assertIn("0.250", out)
         profile = json.loads(self.tool(*self.RUN, "--profile", "--json", **self.gpu())[0])
@@ -200,13 +200,13 @@ class CacheToolTest(unittest.TestCase):
 
     def test_auto_without_a_gpu_says_why(self):
         _, err = self.tool(*self.RUN, **self.gpu(FAKE_CUDA_CAPABILITY="10.0"))
-        self.assertIn("note: running on emulated:sm_120a: device 'cuda:0' (Fake GPU 0) has compute capability 10.0", err)
+        self.assertIn("note: ran on emulated:sm_120a: device 'cuda:0' (Fake GPU 0) has compute capability 10.0", err)
         _, err = self.tool(*self.RUN, **self.gpu(FAKE_CUDA_CAPABILITY="8.6"))
         self.assertIn("needs kernels for sm_80, and the compiler has those for sm_120a", err)
         _, err = self.tool(*self.RUN, **self.gpu(FAKE_CUDA_INIT="803"))
         self.assertIn("the NVIDIA driver is installed but does not start: CUDA_ERROR_SYSTEM_DRIVER_MISMATCH", err)
         _, err = self.tool(*self.RUN, "--profile")
-        self.assertIn("note: running on emulated:sm_120a: no NVIDIA driver (libcuda.so.1", err)
+        self.assertIn("note: ran on emulated:sm_120a: no NVIDIA driver (libcuda.so.1", err)
 
     def test_doctor(self):
         out, _ = self.tool("doctor", **self.gpu(FAKE_CUDA_COUNT="2", FAKE_CUDA_CAPABILITY="12.0,10.0", FAKE_CUDA_VERSION="12080"))
@@ -214,6 +214,9 @@ class CacheToolTest(unittest.TestCase):
                      "device 'cuda:1' (Fake GPU 1) has compute capability 10.0", "auto       found    cuda:0", "13.5 (",
                      "1 entries, "):
             self.assertIn(part, out)
+        out, _ = self.tool("doctor", FOURFOLD_CACHE_DIR="/proc/nothing")
+        self.assertIn("cannot make the folder '/proc/nothing'", out)
+        self.assertIn("in memory only", self.tool("doctor", FOURFOLD_CACHE="memory")[0])
         out, _ = self.tool("doctor")
         self.assertIn("no NVIDIA driver (libcuda.so.1", out)
         self.assertIn("auto       found    emulated:sm_120a", out)
