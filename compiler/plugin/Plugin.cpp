@@ -8,6 +8,7 @@
 #include "compiler/host/Lower.h"
 #include "compiler/planner/Planner.h"
 #include "compiler/recipe/Recipe.h"
+#include "plan/CompilerNote.h"
 #include "plan/CompilerPlugin.h"
 
 #include "mlir/IR/MLIRContext.h"
@@ -200,8 +201,12 @@ int32_t listTargets(FourfoldSink sink, void *user) {
 } // namespace compiler
 } // namespace fourfold
 
+/// In a section of its own: who has the file knows the version without loading it.
+__attribute__((section(FOURFOLD_NOTE_SECTION))) static const fourfold::CompilerNote kNote = {
+    {'F', 'O', 'U', 'R', 'F', 'O', 'L', 'D'}, FOURFOLD_COMPILER_ABI, "fourfold 0.1.0, LLVM " LLVM_VERSION_STRING};
+
 extern "C" __attribute__((visibility("default"))) const FourfoldCompilerApi *fourfoldCompilerApi(void) {
-  static const FourfoldCompilerApi api = {FOURFOLD_COMPILER_ABI, "fourfold 0.1.0, LLVM " LLVM_VERSION_STRING,
+  static const FourfoldCompilerApi api = {FOURFOLD_COMPILER_ABI, kNote.version,
                                           fourfold::compiler::compile, fourfold::compiler::evaluateSpec,
                                           fourfold::compiler::listTargets, fourfold::compiler::link,
                                           fourfold::compiler::hostPrepare, fourfold::host::apiRelease,

@@ -408,6 +408,14 @@ CUresult funcSetAttribute(CUfunction handle, int attribute, int value) {
   return kSuccess;
 }
 
+CUresult memGetInfo(size_t *free, size_t *total) {
+  FOURFOLD_CONTEXT(context);
+  if (!free || !total)
+    return nullArgument("free or total");
+  *total = kTotalMemory;
+  *free = kTotalMemory - std::min<uint64_t>(kTotalMemory, context->memory.bytesInUse());
+  return kSuccess;
+}
 CUresult memAlloc(CUdeviceptr *address, size_t bytes) {
   FOURFOLD_CONTEXT(context);
   if (!address)
