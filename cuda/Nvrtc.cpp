@@ -66,9 +66,11 @@ std::string toolkitHome() {
 bool Nvrtc::open(Nvrtc *nvrtc, std::string *error) {
   auto library = std::make_shared<Library>();
   std::string home = toolkitHome(), tried;
-  for (const std::string &candidate :
-       {home + "/lib64/libnvrtc.so", home + "/lib/libnvrtc.so", std::string("libnvrtc.so.13"),
-        std::string("libnvrtc.so.12"), std::string("libnvrtc.so")}) {
+  std::vector<std::string> candidates = {home + "/lib64/libnvrtc.so", home + "/lib/libnvrtc.so", "libnvrtc.so.13", "libnvrtc.so.12",
+                                         "libnvrtc.so"};
+  if (const char *given = std::getenv("FOURFOLD_NVRTC"); given && *given)
+    candidates = {given};
+  for (const std::string &candidate : candidates) {
     std::string why;
     if (library->load(candidate, &why)) {
       nvrtc->library = std::move(library);
@@ -77,7 +79,7 @@ bool Nvrtc::open(Nvrtc *nvrtc, std::string *error) {
     tried += "\n  " + why;
   }
   *error = "NVRTC, which compiles CUDA C++, cannot be opened; install the CUDA toolkit's libnvrtc, or set CUDA_HOME to a toolkit "
-           "that has it; tried:" +
+           "that has it, or FOURFOLD_NVRTC to the library; tried:" +
            tried;
   return false;
 }

@@ -17,7 +17,7 @@ std::string toolkitHome();
 /// An open libnvrtc. Thread-safe once opened; copies share the library.
 class Nvrtc {
 public:
-  /// Opens the library of `toolkitHome()`, else one that the loader finds (libnvrtc.so.13, .so.12, .so). On failure `*error` names
+  /// Opens FOURFOLD_NVRTC if that is set, else the library of `toolkitHome()`, else one that the loader finds (libnvrtc.so.13, .so.12, .so). On failure `*error` names
   /// everything that was tried.
   static bool open(Nvrtc *nvrtc, std::string *error);
 

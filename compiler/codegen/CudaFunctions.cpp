@@ -66,7 +66,7 @@ private:
   LogicalResult collect(llvm::ArrayRef<fp4::CudaOp> functions);
   std::string program(bool withChecks) const;
   bool compile(const std::string &text, std::string *ptx, std::string *log) const;
-  void reportLog(llvm::StringRef log) const;
+  void reportLog(llvm::StringRef log);
   LogicalResult explainSignatures();
 
   func::FuncOp function;
@@ -134,11 +134,11 @@ bool Compilation::compile(const std::string &text, std::string *ptx, std::string
   for (const Source &source : sources)
     if (llvm::StringRef folder = llvm::sys::path::parent_path(source.name); !folder.empty())
       options.push_back("--include-path=" + folder.str());
-  return nvrtc.compile(text, "fp4.cuda", target.name(), options, ptx, log);
+  return nvrtc.compile(text, "fp4.cuda", target.name().str(), options, ptx, log);
 }
 
 /// `gelu.cu(3): error: ...` becomes a diagnostic at gelu.cu:3; lines in between are its text.
-void Compilation::reportLog(llvm::StringRef log) const {
+void Compilation::reportLog(llvm::StringRef log) {
   static llvm::Regex start("^(.*)\\(([0-9]+)\\): (catastrophic error|error)( #[0-9]+(-D)?)?: (.*)$");
   struct Message {
     Location where;
@@ -188,8 +188,9 @@ LogicalResult Compilation::explainSignatures() {
 
 LogicalResult Compilation::run(llvm::ArrayRef<fp4::CudaOp> functions, std::string *ptx) {
   std::string error, library, log, merged;
+  fp4::CudaOp first = functions.front();
   if (!cuda::Nvrtc::open(&nvrtc, &error))
-    return functions.front()->emitOpError() << "'" << functions.front().getSymName() << "' cannot be compiled: " << error;
+    return first.emitOpError() << "'" << first.getSymName() << "' cannot be compiled: " << error;
   if (failed(collect(functions)))
     return failure();
   if (!compile(program(true), &library, &log)) {
@@ -204,7 +205,7 @@ LogicalResult Compilation::run(llvm::ArrayRef<fp4::CudaOp> functions, std::strin
     if (llvm::Regex("[ \t]" + op.getSymName().str() + "\\(").match(library) == false)
       return op.emitOpError() << "expects '" << op.getSymName() << "' to be extern \"C\" __device__, but it has C++ linkage";
   if (!cuda::mergePtx(*ptx, library, &merged, &error))
-    return functions.front()->emitOpError() << "cannot be linked: " << error;
+    return first.emitOpError() << "cannot be linked: " << error;
   *ptx = std::move(merged);
   return success();
 }
