@@ -7,6 +7,7 @@
 #include "runtime/npy/Npy.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -97,8 +98,24 @@ static float exactNumber(uint32_t &state, int64_t row, int64_t column) {
   return state >> 31 ? -value : value;
 }
 
-Status makeInputs(const Kernels &kernels, const Size &size, bool exact, const std::string &captured,
-                  std::vector<Tensor> *inputs) {
+/// Blocks of their own with a NaN, an infinity, only zeros, only subnormals.
+static float specialNumber(uint32_t &state, int64_t row, int64_t column) {
+  float value = randomNumber(state, column);
+  switch ((row / 16 * 5 + column / 16 * 3) % 8) {
+  case 1:
+    return row % 16 == 3 && column % 16 == 5 ? NAN : value;
+  case 3:
+    return row % 16 == 7 && column % 16 == 2 ? -INFINITY : value;
+  case 5:
+    return row % 2 ? -0.0f : 0.0f;
+  case 6:
+    return value * 0x1p-130f;
+  default:
+    return value;
+  }
+}
+
+Status makeInputs(const Kernels &kernels, const Size &size, Values values, const std::string &data, std::vector<Tensor> *inputs) {
   uint32_t state = 12345;
   for (const plan::TensorInfo &info : kernels.plan.inputs) {
     Tensor tensor;
@@ -117,9 +134,9 @@ Status makeInputs(const Kernels &kernels, const Size &size, bool exact, const st
     auto count = static_cast<size_t>(tensor.shape[0] * tensor.shape[1]);
     tensor.bytes.resize(count * static_cast<size_t>(elementTypeBytes(tensor.type)));
     Tensor whole;
-    if (!captured.empty() && info.name != "d") {
+    if (values == Values::Captured && info.name != "d") {
       npy::Array array;
-      if (Status status = npy::read(captured + "/minilm_" + info.name + ".npy", &array); !status.ok())
+      if (Status status = npy::read(data + "/minilm_" + info.name + ".npy", &array); !status.ok())
         return status;
       if (Status status = npy::convert(array, info.name, ElementType::F32, &whole); !status.ok())
         return status;
@@ -128,7 +145,9 @@ Status makeInputs(const Kernels &kernels, const Size &size, bool exact, const st
     }
     for (size_t i = 0; i < count; ++i) {
       auto row = static_cast<int64_t>(i) / tensor.shape[1], column = static_cast<int64_t>(i) % tensor.shape[1];
-      float value = exact ? exactNumber(state, row, column) : randomNumber(state, column);
+      float value = values == Values::Exact     ? exactNumber(state, row, column)
+                    : values == Values::Special ? specialNumber(state, row, column)
+                                                : randomNumber(state, column);
       if (!whole.bytes.empty())
         std::memcpy(&value, &whole.bytes[static_cast<size_t>(row * whole.shape[1] + column) * 4], 4);
       setNumber(&tensor, i, value);

@@ -36,10 +36,13 @@ struct Size {
   int64_t tokens, in, out;
 };
 
-/// Inputs of a recipe's spec. With `exact`, every 32 values along any axis have one of magnitude 4 to 6 and all are codes of e2m1, so that
-/// mxfp4 scales are 1 and products are integers. `captured` is the folder of minilm_x.npy and minilm_w.npy, "" for random numbers.
-Status makeInputs(const Kernels &kernels, const Size &size, bool exact, const std::string &captured,
-                  std::vector<Tensor> *inputs);
+/// What a test's matrices hold: numbers with outliers and a mean; the same with some NaN, infinities, zeros and subnormals; codes of
+/// e2m1 with a 6 in every 16 along both axes, so that mxfp4 scales are 1 and products are integers; activations and a weight of a
+/// language model (the gradient stays random).
+enum class Values { Random, Special, Exact, Captured };
+
+/// Inputs of a recipe's spec. `data` is the folder of minilm_x.npy and minilm_w.npy.
+Status makeInputs(const Kernels &kernels, const Size &size, Values values, const std::string &data, std::vector<Tensor> *inputs);
 
 /// How many bytes differ, and how many elements of a matmul's result lie outside its bound.
 struct Comparison {
