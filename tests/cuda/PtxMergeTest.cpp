@@ -17,18 +17,18 @@ const char kKernels[] = R"(//
 .target sm_120a
 .address_size 64
 
-	// .globl	k
+  // .globl  k
 .extern .func  (.param .b32 func_retval0) gelu
 (
-	.param .b32 gelu_param_0
+  .param .b32 gelu_param_0
 )
 ;
 
 .visible .entry k(
-	.param .u64 k_param_0
+  .param .u64 k_param_0
 )
 {
-	ret;
+  ret;
 }
 )";
 
@@ -38,10 +38,10 @@ const char kLibrary[] = R"(
 .address_size 64
 
 .visible .func  (.param .b32 func_retval0) gelu(
-	.param .b32 gelu_param_0
+  .param .b32 gelu_param_0
 )
 {
-	ret;
+  ret;
 }
 )";
 
