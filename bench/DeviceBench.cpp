@@ -70,7 +70,15 @@ private:
     if (Status status = Device::open(options.device, &device); !status.ok())
       return status;
     iterations = device.isEmulated() ? 1 : 10;
-    return Compiler::open(&compiler);
+    if (Status status = Compiler::open(&compiler); !status.ok())
+      return status;
+    std::vector<TargetInfo> targets;
+    if (Status status = compiler.targets(&targets); !status.ok())
+      return status;
+    for (const TargetInfo &target : targets)
+      if (target.name == device.target() && target.supported)
+        return {};
+    return {StatusCode::Unsupported, "the compiler has no kernels for " + device.target()};
   }
 
   int attribute(int which) const {
@@ -326,6 +334,8 @@ private:
 void addDeviceBench(CLI::App &app, int *result) {
   auto options = std::make_shared<Options>();
   CLI::App *command = app.add_subcommand("device", "Layers and kernels of every recipe on a device, against its ceilings");
+  command->footer("Exit status: 0 measured; 1 failed; 77 no kernels for this device; 2 wrong usage.\n"
+                  "Example: fourfold-bench device --device emulated:sm_120a --tokens 64 --features 64 --repetitions 1");
   command->add_option("--device", options->device, "cuda:N, emulated:TARGET or auto")->capture_default_str();
   command->add_option("--tokens", options->tokens, "Rows of the activation")->capture_default_str()->check(CLI::Range(1, 1 << 20));
   command->add_option("--features", options->features, "Features in and out")->capture_default_str()->check(CLI::Range(1, 1 << 15));
@@ -336,7 +346,7 @@ void addDeviceBench(CLI::App &app, int *result) {
     Status status = DeviceBench(*options).run();
     if (!status.ok())
       std::fprintf(stderr, "fourfold-bench: error: %s\n", status.message().c_str());
-    *result = status.ok() ? 0 : 1;
+    *result = status.ok() ? 0 : status.code() == StatusCode::Unsupported ? 77 : 1;
   });
 }
 
