@@ -20,6 +20,7 @@ struct Collected {
   std::map<std::string, std::string> texts;
   std::vector<std::string> targets;
   std::vector<EvaluatedValue> values;
+  std::map<std::string, std::string> unchecked; // value -> why
 
   static void receive(void *user, const char *name, const void *bytes, size_t size) {
     auto &self = *static_cast<Collected *>(user);
@@ -27,6 +28,11 @@ struct Collected {
     std::string key = name;
     if (key == "target") {
       self.targets.push_back(text);
+      return;
+    }
+    if (key == "unchecked") {
+      size_t tab = text.find('\t');
+      self.unchecked[text.substr(0, tab)] = tab == std::string::npos ? "" : text.substr(tab + 1);
       return;
     }
     std::string &joined = self.texts[key];
@@ -235,6 +241,9 @@ Status Compiler::evaluate(const Spec &spec, const std::vector<Tensor> &inputs, b
   if (!receiver.problem.empty())
     return {StatusCode::CompileError, receiver.problem};
   *values = std::move(receiver.collected.values);
+  for (EvaluatedValue &value : *values)
+    if (auto found = receiver.collected.unchecked.find(value.tensor.name); found != receiver.collected.unchecked.end())
+      value.unchecked = found->second;
   return {};
 }
 

@@ -49,6 +49,8 @@ struct EvaluatedValue {
   Tensor tensor;
   /// Empty: a device must agree bit for bit. Otherwise how far each element may be off.
   std::vector<float> bound;
+  /// Not empty: the evaluator cannot know this value, and why; `tensor` then means nothing.
+  std::string unchecked;
 };
 
 /// A target that the compiler knows.
