@@ -90,6 +90,10 @@ int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *
   if (!target)
     return reporter.fail(why);
 
+  std::optional<MatmulMode> mode = parseMode(asString(request->mode));
+  if (!mode)
+    return reporter.fail("unknown mode '" + asString(request->mode) + "'; expects fast or faithful");
+
   Session session;
   if (!session.open({request->text, request->textSize}, asString(request->fileName), asString(request->function),
                     asStrings(request->absent, request->numAbsent), reporter))
@@ -103,7 +107,7 @@ int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *
     reporter.send("signature", signature->toJson());
     return 0;
   }
-  FailureOr<PlannedSpec> planned = planSpec(session.spec.function, *target);
+  FailureOr<PlannedSpec> planned = planSpec(session.spec.function, *target, *mode);
   if (failed(planned)) {
     session.reportErrors(reporter, "the spec cannot be planned");
     return 1;
@@ -151,7 +155,8 @@ int32_t evaluateSpec(const FourfoldEvaluateRequest *request, FourfoldTensorSink 
   auto emit = [&](const char *part, const FourfoldHostTensor &tensor, const float *bound) {
     tensors(user, part, &tensor, bound);
   };
-  if (failed(evaluate(session.spec.function, {request->inputs, request->numInputs}, request->intermediates != 0, emit))) {
+  if (failed(evaluate(session.spec.function, {request->inputs, request->numInputs}, request->intermediates != 0, emit,
+                      /*anyOrder=*/asString(request->mode) == modeName(MatmulMode::Fast)))) {
     session.reportErrors(reporter, "the spec cannot be evaluated");
     return 1;
   }

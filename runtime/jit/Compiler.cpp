@@ -105,6 +105,7 @@ FourfoldCompileRequest compileRequest(const Spec &spec, const std::vector<const 
   request.function = orNull(spec.function);
   request.target = target.c_str();
   request.emit = emit;
+  request.mode = orNull(spec.mode);
   return request;
 }
 
@@ -213,7 +214,7 @@ Status Compiler::emit(const Spec &spec, const std::string &target, const std::st
 }
 
 Status Compiler::evaluate(const Spec &spec, const std::vector<Tensor> &inputs, bool intermediates,
-                          std::vector<EvaluatedValue> *values) const {
+                          std::vector<EvaluatedValue> *values, const std::string &mode) const {
   if (!impl)
     return notOpen();
   std::vector<FourfoldHostTensor> tensors;
@@ -232,6 +233,7 @@ Status Compiler::evaluate(const Spec &spec, const std::vector<Tensor> &inputs, b
   std::vector<const char *> absent = pointers(spec.absent);
   request.absent = absent.data();
   request.numAbsent = absent.size();
+  request.mode = orNull(mode);
   ValueReceiver receiver;
   const FourfoldCompilerApi *api = nullptr;
   if (Status status = impl->load(&api); !status.ok())
@@ -298,6 +300,7 @@ Status Compiler::link(const Recipe &recipe, Spec *linked) const {
   *linked = Spec();
   linked->text = textOf(texts, "spec");
   linked->fileName = recipe.forward.fileName;
+  linked->mode = recipe.mode;
   return {};
 }
 
