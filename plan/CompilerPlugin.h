@@ -105,7 +105,8 @@ typedef struct FourfoldCompilerApi {
   /* Sends "manifest" and "ptx"; or "plan", "kernels", "llvm", "signature" as asked. Warnings are sent as "warning". */
   int32_t (*compile)(const FourfoldCompileRequest *request, FourfoldSink sink, void *user);
   /* Checks names, types and shapes of the inputs, then sends each function result under its name and, with `intermediates`, the
-     values inside. */
+     values inside. Values that depend on CUDA C++ have no reference: for each, "unchecked" gets "name<TAB>why" and its tensor means
+     nothing; without `intermediates` such a result is an error. */
   int32_t (*evaluate)(const FourfoldEvaluateRequest *request, FourfoldTensorSink tensors, FourfoldSink sink, void *user);
   /* Sends one "target" for each target, as "name<TAB>yes|no<TAB>why not". */
   int32_t (*targets)(FourfoldSink sink, void *user);

@@ -54,6 +54,8 @@ struct EvaluatedValue {
   Tensor tensor;
   /// Empty: a device must agree bit for bit. Otherwise how far each element may be off.
   std::vector<float> bound;
+  /// Not empty: the evaluator cannot know this value, and why; `tensor` then means nothing.
+  std::string unchecked;
 };
 
 /// A target that the compiler knows.
@@ -65,13 +67,19 @@ struct TargetInfo {
 };
 
 /// The compiler plug-in libfourfold_jit.so. Cheap to copy; thread-safe once opened.
+///
+/// What was compiled, linked and listed is kept in memory and on disk (see docs/cache.md): the plug-in itself is loaded when something
+/// has to be compiled or evaluated for the first time.
 class FOURFOLD_API Compiler {
 public:
+  struct Impl;
   Compiler() = default;
 
   /// Opens the plug-in: `path` if given, else FOURFOLD_JIT, else libfourfold_jit.so in the folder ../lib of the
   /// executable, in the folder of this library, or where the system's loader looks.
   static Status open(Compiler *compiler, const std::string &path = "");
+  /// Loads the plug-in now. Not needed: whatever needs it loads it.
+  Status load() const;
 
   /// Compiles a spec for a target such as "sm_120a".
   Status compile(const Spec &spec, const std::string &target, CompiledSpec *compiled) const;
@@ -97,8 +105,8 @@ public:
   std::string path() const;
 
 private:
+  friend class Executable;
   friend class HostProgram;
-  struct Impl;
   std::shared_ptr<const Impl> impl;
 };
 
