@@ -113,7 +113,7 @@ FourfoldCompileRequest compileRequest(const Spec &spec, const std::vector<const 
 
 CacheKey Compiler::Impl::compiledKey(const Spec &spec, const std::string &target, const char *emit) const {
   // A new field of the request changes the code it asks for: it must be added below.
-  static_assert(sizeof(FourfoldCompileRequest) == 9 * sizeof(void *), "add the request's new field to the key");
+  static_assert(sizeof(FourfoldCompileRequest) == 10 * sizeof(void *), "add the request's new field to the key");
   return CacheKeyBuilder("compile")
       .addNumber(FOURFOLD_COMPILER_ABI)
       .add(identity)
@@ -121,6 +121,7 @@ CacheKey Compiler::Impl::compiledKey(const Spec &spec, const std::string &target
       .add(target)
       .add(emit)
       .add(spec.function)
+      .add(spec.mode)
       .add(spec.absent)
       .add(spec.fileName) // warnings have it
       .add(spec.text)
@@ -154,6 +155,12 @@ static std::string textOf(const CachedTexts &texts, const std::string &name) {
   return found == texts->end() ? "" : found->second;
 }
 
+/// Whether the code depends on more than the request: functions in CUDA C++ have files of their own, and NVRTC compiles them.
+/// Bytecode has the op's name without the dialect's.
+static bool dependsOnFiles(const std::string &text) {
+  return text.find(text.rfind("ML\xefR", 0) == 0 ? "cuda" : "fp4.cuda") != std::string::npos;
+}
+
 Status Compiler::Impl::compiled(const Spec &spec, const std::string &target, const char *emit,
                                 CachedTexts *texts) const {
   auto make = [&](CacheTexts *made) {
@@ -168,6 +175,12 @@ Status Compiler::Impl::compiled(const Spec &spec, const std::string &target, con
                        return api.compile(&request, Collected::receive, collected);
                      });
   };
+  if (dependsOnFiles(spec.text)) {
+    auto made = std::make_shared<CacheTexts>();
+    Status status = make(made.get());
+    *texts = std::move(made);
+    return status;
+  }
   return cache->find(compiledKey(spec, target, emit), make, texts);
 }
 
