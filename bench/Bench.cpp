@@ -4,6 +4,7 @@
 // Variants are interleaved: repetition 1 of all, then repetition 2 of all, so that a change of the machine's clock or
 // load meets all of them. The value is the median; the spread is that of the middle half of the repetitions.
 
+#include "bench/DeviceBench.h"
 #include "bench/LinearStep.h"
 #include "dialect/Numerics.h"
 #include "fourfold/Fourfold.h"
@@ -299,7 +300,11 @@ int main(int argc, char **argv) {
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
   app.add_flag("--quick", options.quick, "Leave out the largest sizes");
+  int deviceResult = -1;
+  bench::addDeviceBench(app, &deviceResult);
   CLI11_PARSE(app, argc, argv);
+  if (deviceResult >= 0)
+    return deviceResult;
   Status status = Bench(options).run();
   if (!status.ok()) {
     std::fprintf(stderr, "fourfold-bench: error: %s\n", status.message().c_str());

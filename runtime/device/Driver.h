@@ -39,6 +39,7 @@ enum : CUresult {
   kErrorNotFound = 500,
   kErrorIllegalAddress = 700,
   kErrorLaunchOutOfResources = 701,
+  kErrorLaunchTimeout = 702,
   kErrorAssert = 710,
   kErrorIllegalInstruction = 715,
   kErrorMisalignedAddress = 716,

@@ -20,6 +20,7 @@ struct Collected {
   std::map<std::string, std::string> texts;
   std::vector<std::string> targets;
   std::vector<EvaluatedValue> values;
+  std::map<std::string, std::string> unchecked; // value -> why
 
   static void receive(void *user, const char *name, const void *bytes, size_t size) {
     auto &self = *static_cast<Collected *>(user);
@@ -27,6 +28,11 @@ struct Collected {
     std::string key = name;
     if (key == "target") {
       self.targets.push_back(text);
+      return;
+    }
+    if (key == "unchecked") {
+      size_t tab = text.find('\t');
+      self.unchecked[text.substr(0, tab)] = tab == std::string::npos ? "" : text.substr(tab + 1);
       return;
     }
     std::string &joined = self.texts[key];
@@ -99,6 +105,7 @@ FourfoldCompileRequest compileRequest(const Spec &spec, const std::vector<const 
   request.function = orNull(spec.function);
   request.target = target.c_str();
   request.emit = emit;
+  request.mode = orNull(spec.mode);
   return request;
 }
 
@@ -207,7 +214,7 @@ Status Compiler::emit(const Spec &spec, const std::string &target, const std::st
 }
 
 Status Compiler::evaluate(const Spec &spec, const std::vector<Tensor> &inputs, bool intermediates,
-                          std::vector<EvaluatedValue> *values) const {
+                          std::vector<EvaluatedValue> *values, const std::string &mode) const {
   if (!impl)
     return notOpen();
   std::vector<FourfoldHostTensor> tensors;
@@ -226,6 +233,7 @@ Status Compiler::evaluate(const Spec &spec, const std::vector<Tensor> &inputs, b
   std::vector<const char *> absent = pointers(spec.absent);
   request.absent = absent.data();
   request.numAbsent = absent.size();
+  request.mode = orNull(mode);
   ValueReceiver receiver;
   const FourfoldCompilerApi *api = nullptr;
   if (Status status = impl->load(&api); !status.ok())
@@ -235,6 +243,9 @@ Status Compiler::evaluate(const Spec &spec, const std::vector<Tensor> &inputs, b
   if (!receiver.problem.empty())
     return {StatusCode::CompileError, receiver.problem};
   *values = std::move(receiver.collected.values);
+  for (EvaluatedValue &value : *values)
+    if (auto found = receiver.collected.unchecked.find(value.tensor.name); found != receiver.collected.unchecked.end())
+      value.unchecked = found->second;
   return {};
 }
 
@@ -289,6 +300,7 @@ Status Compiler::link(const Recipe &recipe, Spec *linked) const {
   *linked = Spec();
   linked->text = textOf(texts, "spec");
   linked->fileName = recipe.forward.fileName;
+  linked->mode = recipe.mode;
   return {};
 }
 

@@ -217,7 +217,7 @@ private:
   Status evaluate(bool intermediates) {
     Progress progress;
     progress.set("evaluating the spec on the host");
-    return compiler.evaluate(spec, inputs, intermediates, &values);
+    return compiler.evaluate(spec, inputs, intermediates, &values, plan.mode);
   }
 
   Status runOnHost() {
