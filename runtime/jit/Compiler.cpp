@@ -113,7 +113,7 @@ FourfoldCompileRequest compileRequest(const Spec &spec, const std::vector<const 
 
 CacheKey Compiler::Impl::compiledKey(const Spec &spec, const std::string &target, const char *emit) const {
   // A new field of the request changes the code it asks for: it must be added below.
-  static_assert(sizeof(FourfoldCompileRequest) == 9 * sizeof(void *), "add the request's new field to the key");
+  static_assert(sizeof(FourfoldCompileRequest) == 10 * sizeof(void *), "add the request's new field to the key");
   return CacheKeyBuilder("compile")
       .addNumber(FOURFOLD_COMPILER_ABI)
       .add(identity)
@@ -122,6 +122,7 @@ CacheKey Compiler::Impl::compiledKey(const Spec &spec, const std::string &target
       .add(emit)
       .add(spec.function)
       .add(spec.absent)
+      .add(spec.mode)
       .add(spec.fileName) // warnings have it
       .add(spec.text)
       .key();
@@ -145,6 +146,8 @@ static Status makeEntry(const Compiler::Impl &impl, const std::string &what, con
   }
   if (std::string &warnings = collected.texts["warning"]; !warnings.empty())
     (*texts)["warning"] = std::move(warnings);
+  if (collected.texts.count(kVolatile))
+    (*texts)[kVolatile] = collected.texts[kVolatile];
   (*texts)["about"] = about;
   return {};
 }
