@@ -123,6 +123,7 @@ CacheKey Compiler::Impl::compiledKey(const Spec &spec, const std::string &target
       .add(spec.function)
       .add(spec.mode)
       .add(spec.absent)
+      .add(spec.mode)
       .add(spec.fileName) // warnings have it
       .add(spec.text)
       .key();
@@ -146,6 +147,8 @@ static Status makeEntry(const Compiler::Impl &impl, const std::string &what, con
   }
   if (std::string &warnings = collected.texts["warning"]; !warnings.empty())
     (*texts)["warning"] = std::move(warnings);
+  if (collected.texts.count(kVolatile))
+    (*texts)[kVolatile] = collected.texts[kVolatile];
   (*texts)["about"] = about;
   return {};
 }

@@ -59,7 +59,7 @@ Status Executable::compile(const Device &device, const Compiler &compiler, const
   Executable loaded;
   if (Status status = load(device, texts->at("manifest"), texts->at("ptx"), &loaded); !status.ok())
     return status;
-  if (shared) {
+  if (shared && !texts->count(kVolatile)) {
     std::lock_guard<std::mutex> lock(all.mutex);
     for (auto it = all.loaded.begin(); it != all.loaded.end();)
       it = it->second.expired() ? all.loaded.erase(it) : std::next(it);
