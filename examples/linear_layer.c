@@ -31,7 +31,7 @@ static uint64_t memory(uint64_t count, float *values, float mean) {
 
 int main(int argc, char **argv) {
   static float x[X], w[W], d[Y], dw[W];
-  FourfoldLinearDescriptor descriptor = {sizeof(descriptor), IN, OUT, argc > 2 ? argv[2] : "averis", 0, 0, 0, NULL, NULL};
+  FourfoldLinearDescriptor descriptor = {sizeof(descriptor), IN, OUT, argc > 2 ? argv[2] : "averis", 0, 0, 0, NULL, NULL, NULL};
   FourfoldLinearSizes sizes = {.structSize = sizeof(sizes)};
   FourfoldLinearTensors t = {.structSize = sizeof(t)};
   FourfoldLinear *layer;

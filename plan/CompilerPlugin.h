@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-#define FOURFOLD_COMPILER_ABI 3
+#define FOURFOLD_COMPILER_ABI 4
 
 /* Receives one named result; the bytes are valid during the call only. */
 typedef void (*FourfoldSink)(void *user, const char *name, const void *bytes, size_t size);
@@ -28,6 +28,7 @@ typedef struct FourfoldCompileRequest {
                            without launches, for specs that are only evaluated */
   const char *const *absent; /* optional arguments that are left out */
   size_t numAbsent;
+  const char *mode; /* NULL, "fast" or "faithful": how targets without FP4 tensor cores sum products */
 } FourfoldCompileRequest;
 
 /* A host tensor: row-major, contiguous. */
@@ -55,6 +56,7 @@ typedef struct FourfoldEvaluateRequest {
   int32_t intermediates; /* non-zero: also report every named value inside the function */
   const char *const *absent; /* optional arguments that are left out */
   size_t numAbsent;
+  const char *mode; /* of the manifest: "fast" bounds products by fp32 sums in any order, NULL and "faithful" by FP4 tensor cores */
 } FourfoldEvaluateRequest;
 
 /* The three specs of a recipe: linear_forward, linear_dgrad, linear_wgrad. */

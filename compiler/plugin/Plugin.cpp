@@ -10,6 +10,7 @@
 #include "compiler/host/Lower.h"
 #include "compiler/planner/Planner.h"
 #include "compiler/recipe/Recipe.h"
+#include "plan/CompilerNote.h"
 #include "plan/CompilerPlugin.h"
 
 #include "mlir/IR/MLIRContext.h"
@@ -89,6 +90,10 @@ int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *
   if (!target)
     return reporter.fail(why);
 
+  std::optional<MatmulMode> mode = parseMode(asString(request->mode));
+  if (!mode)
+    return reporter.fail("unknown mode '" + asString(request->mode) + "'; expects fast or faithful");
+
   Session session;
   if (!session.open({request->text, request->textSize}, asString(request->fileName), asString(request->function),
                     asStrings(request->absent, request->numAbsent), reporter))
@@ -102,7 +107,7 @@ int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *
     reporter.send("signature", signature->toJson());
     return 0;
   }
-  FailureOr<PlannedSpec> planned = planSpec(session.spec.function, *target);
+  FailureOr<PlannedSpec> planned = planSpec(session.spec.function, *target, *mode);
   if (failed(planned)) {
     session.reportErrors(reporter, "the spec cannot be planned");
     return 1;
@@ -150,7 +155,8 @@ int32_t evaluateSpec(const FourfoldEvaluateRequest *request, FourfoldTensorSink 
   auto emit = [&](const char *part, const FourfoldHostTensor &tensor, const float *bound) {
     tensors(user, part, &tensor, bound);
   };
-  if (failed(evaluate(session.spec.function, {request->inputs, request->numInputs}, request->intermediates != 0, emit))) {
+  if (failed(evaluate(session.spec.function, {request->inputs, request->numInputs}, request->intermediates != 0, emit,
+                      /*anyOrder=*/asString(request->mode) == modeName(MatmulMode::Fast)))) {
     session.reportErrors(reporter, "the spec cannot be evaluated");
     return 1;
   }
@@ -209,8 +215,12 @@ int32_t listTargets(FourfoldSink sink, void *user) {
 } // namespace compiler
 } // namespace fourfold
 
+/// In a section of its own: who has the file knows the version without loading it.
+__attribute__((section(FOURFOLD_NOTE_SECTION))) static const fourfold::CompilerNote kNote = {
+    {'F', 'O', 'U', 'R', 'F', 'O', 'L', 'D'}, FOURFOLD_COMPILER_ABI, "fourfold 0.1.0, LLVM " LLVM_VERSION_STRING};
+
 extern "C" __attribute__((visibility("default"))) const FourfoldCompilerApi *fourfoldCompilerApi(void) {
-  static const FourfoldCompilerApi api = {FOURFOLD_COMPILER_ABI, "fourfold 0.1.0, LLVM " LLVM_VERSION_STRING,
+  static const FourfoldCompilerApi api = {FOURFOLD_COMPILER_ABI, kNote.version,
                                           fourfold::compiler::compile, fourfold::compiler::evaluateSpec,
                                           fourfold::compiler::listTargets, fourfold::compiler::link,
                                           fourfold::compiler::hostPrepare, fourfold::host::apiRelease,

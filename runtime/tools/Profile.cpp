@@ -61,6 +61,7 @@ Json profileJson(const Device &device, const std::vector<LaunchRecord> &records)
       launch["sharedBytes"] = record.sharedBytes;
     }
     launch["milliseconds"] = record.milliseconds;
+    launch["bufferBytes"] = record.bufferBytes;
     if (!record.kernel.empty() && next < kernels.size())
       launch["counters"] = countersJson(kernels[next++].counters);
     launches.push_back(std::move(launch));
@@ -103,6 +104,8 @@ std::string profileTable(const Json &profile) {
   if (counted)
     text += fmt::format(" {:>12} {:>9} {:>12} {:>12} {:>11} {:>9}", "warp instr.", "MMAs", "bytes read", "written",
                         "wavefronts", "conflicts");
+  else
+    text += fmt::format(" {:>14} {:>8}", "buffers, bytes", "GB/s");
   text += "\n";
   double milliseconds = 0;
   for (const Json &launch : profile["launches"]) {
@@ -115,11 +118,14 @@ std::string profileTable(const Json &profile) {
                         launch["milliseconds"].get<double>());
     if (launch.contains("counters"))
       text += " " + counterColumns(launch["counters"]);
+    if (double time = launch["milliseconds"].get<double>(); !counted)
+      text += fmt::format(" {:>14} {:>8.0f}", launch["bufferBytes"].get<uint64_t>(),
+                          time > 0 ? launch["bufferBytes"].get<double>() / time / 1e6 : 0.0);
     text += "\n";
   }
   text += fmt::format("{:<{}}  {:>10}  {:>9.3f}", "total", width, "", milliseconds);
   if (!counted)
-    return text + "\n";
+    return text + "\n(times are the GPU's own; GB/s are of a launch that reads and writes each of its buffers once)\n";
   text += " " + counterColumns(profile["total"]) + "\n";
   text += "warp instructions by class:";
   for (const auto &[name, count] : profile["total"]["instructions"].items())

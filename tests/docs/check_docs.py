@@ -59,7 +59,9 @@ def self_test():
 def run_commands(path, text, source, build, folder):
     """What is wrong with the page's commands, and how many ran."""
     cuda = os.path.join(os.environ.get("CUDA_HOME", "/usr/local/cuda"), "bin")
-    environment = {**os.environ, "PATH": os.pathsep.join((os.environ.get("PATH", ""), cuda))}
+    # A cache that begins empty, as the reader's.
+    environment = {**os.environ, "PATH": os.pathsep.join((os.environ.get("PATH", ""), cuda)), "FOURFOLD_CACHE": "on",
+                   "FOURFOLD_CACHE_DIR": os.path.join(folder, "cache")}
     problems, count = [], 0
     blocks = list(BLOCK.finditer(text))
     if sum(1 for block in blocks if block["output"] and block["expected"]) != text.count(OUTPUT):
