@@ -113,7 +113,7 @@ FourfoldCompileRequest compileRequest(const Spec &spec, const std::vector<const 
 
 CacheKey Compiler::Impl::compiledKey(const Spec &spec, const std::string &target, const char *emit) const {
   // A new field of the request changes the code it asks for: it must be added below.
-  static_assert(sizeof(FourfoldCompileRequest) == 9 * sizeof(void *), "add the request's new field to the key");
+  static_assert(sizeof(FourfoldCompileRequest) == 10 * sizeof(void *), "add the request's new field to the key");
   return CacheKeyBuilder("compile")
       .addNumber(FOURFOLD_COMPILER_ABI)
       .add(identity)
@@ -121,10 +121,17 @@ CacheKey Compiler::Impl::compiledKey(const Spec &spec, const std::string &target
       .add(target)
       .add(emit)
       .add(spec.function)
+      .add(spec.mode)
       .add(spec.absent)
       .add(spec.fileName) // warnings have it
       .add(spec.text)
       .key();
+}
+
+bool Compiler::Impl::isCacheable(const Spec &spec) {
+  // In bytecode the dialect and the op stand apart.
+  bool isBytecode = spec.text.compare(0, 4, "ML\xefR") == 0;
+  return spec.text.find(isBytecode ? "cuda" : "fp4.cuda") == std::string::npos;
 }
 
 /// Has the plug-in make an entry of the texts `wanted` and the warnings.
@@ -168,7 +175,13 @@ Status Compiler::Impl::compiled(const Spec &spec, const std::string &target, con
                        return api.compile(&request, Collected::receive, collected);
                      });
   };
-  return cache->find(compiledKey(spec, target, emit), make, texts);
+  if (isCacheable(spec))
+    return cache->find(compiledKey(spec, target, emit), make, texts);
+  CacheTexts made;
+  if (Status status = make(&made); !status.ok())
+    return status;
+  *texts = std::make_shared<const CacheTexts>(std::move(made));
+  return {};
 }
 
 Status Compiler::compile(const Spec &spec, const std::string &target, CompiledSpec *compiled) const {
