@@ -60,21 +60,23 @@ with tempfile.TemporaryDirectory() as name:
     run = check(late, "--device", "emulated:sm_120a", "--tools", build, "--minutes", "0.01")
     expect("no time left" in stages(late)["images"]["reason"], f"images: {stages(late)['images']}")
 
-    # The way of a GPU, over a libcuda that passes everything on to the emulated device.
+    # The way of a GPU, over a libcuda that passes everything on to the emulated device. NVRTC calls what that libcuda does not have, and is
+    # left out.
     fake = build / "tests/fake_cuda/lib64"
     if (fake / "libcuda.so.1").exists():
-        gpu = folder / "gpu"
-        run = check(gpu, "--tools", build, "--quick", LD_LIBRARY_PATH=str(fake))
+        gpu, over = folder / "gpu", {"LD_LIBRARY_PATH": str(fake), "FOURFOLD_NVRTC": "/nowhere/libnvrtc.so"}
+        run = check(gpu, "--tools", build, "--quick", **over)
         found = stages(gpu)
         expect(run.returncode == 0, f"over the fake driver: exit status {run.returncode}\n{run.stdout}{run.stderr}")
         for stage in ("driver", "images", "specs", "bench"):
             expect(found[stage]["status"] == "pass", f"over the fake driver, {stage}: {found[stage]}")
+        expect(found["twins"]["status"] == "skip" and "NVRTC" in found["twins"]["reason"], f"twins without NVRTC: {found['twins']}")
         expect("The device is emulated" not in (gpu / "report.md").read_text(), "a GPU's report says that it is emulated")
-        run = check(folder / "lost", "--tools", build, "--quick", LD_LIBRARY_PATH=str(fake), FAKE_CUDA_LAUNCH="719")
+        run = check(folder / "lost", "--tools", build, "--quick", **over, FAKE_CUDA_LAUNCH="719")
         found = stages(folder / "lost")
         expect(run.returncode == 1 and found["images"]["status"] == "fail" and found["bench"]["status"] == "fail",
                f"a device that fails: {run.stdout}")
-        run = check(folder / "other", "--tools", build, "--quick", LD_LIBRARY_PATH=str(fake), FAKE_CUDA_CAPABILITY="7.5")
+        run = check(folder / "other", "--tools", build, "--quick", **over, FAKE_CUDA_CAPABILITY="7.5")
         found = stages(folder / "other")
         expect(found["images"]["status"] != "pass" and "7.5" in found["images"]["reason"], f"an old GPU: {found['images']}")
 
