@@ -127,6 +127,9 @@ int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *
   FailureOr<std::string> code = failure();
   if (succeeded(lowerToLLVMDialect(*planned->kernels)))
     code = translateModule(*planned->kernels, *target, emit == "ptx");
+  // Files that they include, the toolkit's too, may change when the spec does not.
+  if (emit == "ptx" && !calledFunctions(session.spec.function).empty())
+    reporter.send("volatile", "CUDA C++ functions");
   if (succeeded(code) && emit == "ptx" && failed(addCudaFunctions(session.spec.function, *target, &*code)))
     code = failure();
   if (failed(code)) {

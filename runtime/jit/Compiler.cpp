@@ -122,10 +122,18 @@ CacheKey Compiler::Impl::compiledKey(const Spec &spec, const std::string &target
       .add(emit)
       .add(spec.mode)
       .add(spec.function)
+      .add(spec.mode)
       .add(spec.absent)
+      .add(spec.mode)
       .add(spec.fileName) // warnings have it
       .add(spec.text)
       .key();
+}
+
+bool Compiler::Impl::isCacheable(const Spec &spec) {
+  // In bytecode the dialect and the op stand apart.
+  bool isBytecode = spec.text.compare(0, 4, "ML\xefR") == 0;
+  return spec.text.find(isBytecode ? "cuda" : "fp4.cuda") == std::string::npos;
 }
 
 /// Has the plug-in make an entry of the texts `wanted` and the warnings.
@@ -146,6 +154,8 @@ static Status makeEntry(const Compiler::Impl &impl, const std::string &what, con
   }
   if (std::string &warnings = collected.texts["warning"]; !warnings.empty())
     (*texts)["warning"] = std::move(warnings);
+  if (collected.texts.count(kVolatile))
+    (*texts)[kVolatile] = collected.texts[kVolatile];
   (*texts)["about"] = about;
   return {};
 }
@@ -169,7 +179,13 @@ Status Compiler::Impl::compiled(const Spec &spec, const std::string &target, con
                        return api.compile(&request, Collected::receive, collected);
                      });
   };
-  return cache->find(compiledKey(spec, target, emit), make, texts);
+  if (isCacheable(spec))
+    return cache->find(compiledKey(spec, target, emit), make, texts);
+  CacheTexts made;
+  if (Status status = make(&made); !status.ok())
+    return status;
+  *texts = std::make_shared<const CacheTexts>(std::move(made));
+  return {};
 }
 
 Status Compiler::compile(const Spec &spec, const std::string &target, CompiledSpec *compiled) const {
