@@ -120,9 +120,7 @@ CacheKey Compiler::Impl::compiledKey(const Spec &spec, const std::string &target
       .add(version)
       .add(target)
       .add(emit)
-      .add(spec.mode)
       .add(spec.function)
-      .add(spec.mode)
       .add(spec.absent)
       .add(spec.mode)
       .add(spec.fileName) // warnings have it
