@@ -123,7 +123,6 @@ CacheKey Compiler::Impl::compiledKey(const Spec &spec, const std::string &target
       .add(spec.function)
       .add(spec.mode)
       .add(spec.absent)
-      .add(spec.mode)
       .add(spec.fileName) // warnings have it
       .add(spec.text)
       .key();
