@@ -107,7 +107,7 @@ def check_links(path, text):
 def check_environment(readme, source):
     """The variables that the sources read are those of the table, no more and no fewer."""
     read = set()
-    for folder in ("runtime", "compiler", "plan", "dialect", "examples", "bench"):
+    for folder in ("runtime", "compiler", "cuda", "plan", "dialect", "examples", "bench"):
         for file in (source / folder).rglob("*"):
             if file.suffix in (".cpp", ".h"):
                 read |= set(re.findall(r'(?:getenv|\bread)\("([A-Z][A-Z_]+)"\)', file.read_text()))
