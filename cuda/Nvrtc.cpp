@@ -57,10 +57,8 @@ struct Nvrtc::Library {
 };
 
 std::string toolkitHome() {
-  for (const char *variable : {"CUDA_HOME", "CUDA_PATH"})
-    if (const char *value = std::getenv(variable); value && *value)
-      return value;
-  return "/usr/local/cuda";
+  const char *value = std::getenv("CUDA_HOME");
+  return value && *value ? value : "/usr/local/cuda";
 }
 
 bool Nvrtc::open(Nvrtc *nvrtc, std::string *error) {

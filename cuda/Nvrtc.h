@@ -11,7 +11,7 @@
 namespace fourfold {
 namespace cuda {
 
-/// The toolkit: CUDA_HOME, else CUDA_PATH, else /usr/local/cuda. It need not exist.
+/// The toolkit: CUDA_HOME, else /usr/local/cuda. It need not exist.
 std::string toolkitHome();
 
 /// An open libnvrtc. Thread-safe once opened; copies share the library.

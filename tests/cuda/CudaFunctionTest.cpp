@@ -223,6 +223,24 @@ TEST_F(CudaFunctions, MessagesPointIntoTheUsersSource) {
   std::filesystem::remove_all(folder);
 }
 
+/// The sources are no part of a cache's key: a file that changes is compiled anew.
+TEST_F(CudaFunctions, AFileThatChangesIsReadAgain) {
+  auto folder = std::filesystem::temp_directory_path() / ("fourfold-cuda-change-" + std::to_string(getpid()));
+  std::filesystem::create_directories(folder);
+  std::string text = elementSpec("fp4.cuda @f1 : (f32) -> f32 file = \"f1.cu\"", "    %r = fp4.call @f1(%a) : (f32) -> f32\n");
+  std::string ptx[2];
+  for (int i = 0; i < 2; ++i) {
+    std::ofstream(folder / "f1.cu") << "extern \"C\" __device__ float f1(float x) { return x + " << i + 1 << "; }\n";
+    CompiledSpec compiled;
+    Status status = compile(text, &compiled, (folder / "spec.mlir").string());
+    EXPECT_TRUE(status.ok()) << status.message();
+    ptx[i] = compiled.ptx;
+  }
+  std::filesystem::remove_all(folder);
+  EXPECT_NE(ptx[0].find("0f3F800000"), std::string::npos); // 1.0
+  EXPECT_NE(ptx[1].find("0f40000000"), std::string::npos); // 2.0
+}
+
 TEST_F(CudaFunctions, FunctionsThatAreNotWhatIsDeclared) {
   std::string expects = "spec.mlir:1:1: error: 'fp4.cuda' op expects 'fp4.cuda @f1' to define extern \"C\" __device__ float f1(float), but ";
   EXPECT_EQ(messageOf(callSpec("extern \\\"C\\\" __device__ float f2(float x) { return x; }")),

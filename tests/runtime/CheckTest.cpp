@@ -5,6 +5,7 @@
 #include "dialect/Numerics.h"
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include <cstring>
 #include <limits>
@@ -81,6 +82,24 @@ TEST(Check, EqualValuesPass) {
   EXPECT_EQ(parts[1].elements, 130 * 5);
   EXPECT_EQ(parts[2].elements, 1);
   EXPECT_TRUE(allPassed(parts)) << checkTable(parts);
+}
+
+/// A value without a reference is named with the reason, and proves nothing.
+TEST(Check, WhatHasNoReferenceIsNeverEqual) {
+  EvaluatedValue unknown = floatsOf({1, 2}, {});
+  unknown.unchecked = "it depends on 'gelu'";
+  CheckedPart part = compare({3, 4}, unknown);
+  EXPECT_EQ(part.notChecked, "it depends on 'gelu'");
+  EXPECT_EQ(part.elements, 0);
+  EXPECT_FALSE(allPassed({part}));
+  CheckedPart equal = compare({1, 2}, floatsOf({1, 2}, {}));
+  EXPECT_TRUE(allPassed({equal, part}));
+  EXPECT_NE(checkTable({equal, part}).find("y      tensor  not checked: it depends on 'gelu'\n"
+                                           "check passed: 1 parts agree with the evaluator, 1 not checked\n"),
+            std::string::npos)
+      << checkTable({equal, part});
+  EXPECT_EQ(checkJson({part})["values"][0]["bitEqual"], false);
+  EXPECT_EQ(checkJson({part})["values"][0]["notChecked"], "it depends on 'gelu'");
 }
 
 TEST(Check, EveryFlippedBitOfCodesScalesAndAmaxFails) {

@@ -4,6 +4,7 @@
 #
 # usage: gpu_check_test.py SOURCE_DIR BUILD_DIR
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -19,8 +20,9 @@ def expect(condition, what):
         failures.append(what)
 
 
-def check(folder, *arguments):
-    return subprocess.run([str(root / "tools/gpu-check"), str(folder), *map(str, arguments)], capture_output=True, text=True)
+def check(folder, *arguments, **environment):
+    return subprocess.run([str(root / "tools/gpu-check"), str(folder), *map(str, arguments)], capture_output=True, text=True,
+                          env={**os.environ, **environment})
 
 
 def stages(folder):
@@ -57,6 +59,26 @@ with tempfile.TemporaryDirectory() as name:
     late = folder / "late"
     run = check(late, "--device", "emulated:sm_120a", "--tools", build, "--minutes", "0.01")
     expect("no time left" in stages(late)["images"]["reason"], f"images: {stages(late)['images']}")
+
+    # The way of a GPU, over a libcuda that passes everything on to the emulated device. NVRTC calls what that libcuda does not have, and is
+    # left out.
+    fake = build / "tests/fake_cuda/lib64"
+    if (fake / "libcuda.so.1").exists():
+        gpu, over = folder / "gpu", {"LD_LIBRARY_PATH": str(fake), "FOURFOLD_NVRTC": "/nowhere/libnvrtc.so"}
+        run = check(gpu, "--tools", build, "--quick", **over)
+        found = stages(gpu)
+        expect(run.returncode == 0, f"over the fake driver: exit status {run.returncode}\n{run.stdout}{run.stderr}")
+        for stage in ("driver", "images", "specs", "bench"):
+            expect(found[stage]["status"] == "pass", f"over the fake driver, {stage}: {found[stage]}")
+        expect(found["twins"]["status"] == "skip" and "NVRTC" in found["twins"]["reason"], f"twins without NVRTC: {found['twins']}")
+        expect("The device is emulated" not in (gpu / "report.md").read_text(), "a GPU's report says that it is emulated")
+        run = check(folder / "lost", "--tools", build, "--quick", **over, FAKE_CUDA_LAUNCH="719")
+        found = stages(folder / "lost")
+        expect(run.returncode == 1 and found["images"]["status"] == "fail" and found["bench"]["status"] == "fail",
+               f"a device that fails: {run.stdout}")
+        run = check(folder / "other", "--tools", build, "--quick", **over, FAKE_CUDA_CAPABILITY="7.5")
+        found = stages(folder / "other")
+        expect(found["images"]["status"] != "pass" and "7.5" in found["images"]["reason"], f"an old GPU: {found['images']}")
 
     run = check(folder / "usage", "--tools", folder)
     expect(run.returncode == 2 and "unpack the bundle" in run.stderr, f"wrong --tools: {run.returncode} {run.stderr}")

@@ -55,7 +55,7 @@ struct EvaluatedValue {
   /// Empty: a device must agree bit for bit. Otherwise how far each element may be off.
   std::vector<float> bound;
   /// Not empty: the evaluator cannot know this value, and why; `tensor` then means nothing.
-  std::string unchecked;
+  std::string unchecked = {};
 };
 
 /// A target that the compiler knows.
