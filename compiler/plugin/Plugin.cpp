@@ -127,7 +127,7 @@ int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *
   FailureOr<std::string> code = failure();
   if (succeeded(lowerToLLVMDialect(*planned->kernels)))
     code = translateModule(*planned->kernels, *target, emit == "ptx");
-  if (succeeded(code) && emit == "ptx" && failed(addCudaFunctions(session.spec.function, *target, &*code)))
+  if (succeeded(code) && emit == "ptx" && failed(addCudaFunctions(session.spec.function, *target, &*code, &planned->plan.ptxVersion)))
     code = failure();
   if (failed(code)) {
     session.reportErrors(reporter, "the kernels cannot be lowered");
