@@ -3,7 +3,7 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-install(TARGETS fourfold RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS fourfold fourfold-emulate RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS fourfold_shared EXPORT FourfoldTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 set_target_properties(fourfold_shared PROPERTIES EXPORT_NAME fourfold)

@@ -102,7 +102,8 @@ typedef struct FourfoldHostRunRequest {
 typedef struct FourfoldCompilerApi {
   uint32_t abi;        /* FOURFOLD_COMPILER_ABI */
   const char *version; /* of the compiler and of LLVM, part of cache keys */
-  /* Sends "manifest" and "ptx"; or "plan", "kernels", "llvm", "signature" as asked. Warnings are sent as "warning". */
+  /* Sends "manifest" and "ptx"; or "plan", "kernels", "llvm", "signature" as asked. Warnings are sent as "warning".
+     "volatile" says that the result depends on more than the request, such as files that the spec names: it must not be kept. */
   int32_t (*compile)(const FourfoldCompileRequest *request, FourfoldSink sink, void *user);
   /* Checks names, types and shapes of the inputs, then sends each function result under its name and, with `intermediates`, the
      values inside. Values that depend on CUDA C++ have no reference: for each, "unchecked" gets "name<TAB>why" and its tensor means

@@ -127,7 +127,11 @@ int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *
   FailureOr<std::string> code = failure();
   if (succeeded(lowerToLLVMDialect(*planned->kernels)))
     code = translateModule(*planned->kernels, *target, emit == "ptx");
-  if (succeeded(code) && emit == "ptx" && failed(addCudaFunctions(session.spec.function, *target, &*code, &planned->plan.ptxVersion)))
+  // Files that they include, the toolkit's too, may change when the spec does not.
+  if (emit == "ptx" && !calledFunctions(session.spec.function).empty())
+    reporter.send("volatile", "CUDA C++ functions");
+  if (succeeded(code) && emit == "ptx" &&
+      failed(addCudaFunctions(session.spec.function, *target, &*code, &planned->plan.ptxVersion)))
     code = failure();
   if (failed(code)) {
     session.reportErrors(reporter, "the kernels cannot be lowered");

@@ -86,7 +86,7 @@ Status Cache::findOnDisk(const CacheKey &key, const std::function<Status(CacheTe
   CacheTexts made;
   if (Status status = make(&made); !status.ok())
     return status;
-  if (settings.disk)
+  if (settings.disk && !made.count(kVolatile))
     if (std::string wrong = disk.store(key, made); !wrong.empty())
       warn(settings, wrong);
   *texts = std::make_shared<const CacheTexts>(std::move(made));
@@ -116,7 +116,7 @@ Status Cache::find(const CacheKey &key, const std::function<Status(CacheTexts *)
     *texts = fromMemory(key);
     if (!*texts) {
       status = findOnDisk(key, make, texts);
-      if (status.ok())
+      if (status.ok() && !(*texts)->count(kVolatile))
         keep(key, *texts);
     }
   }

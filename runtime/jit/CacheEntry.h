@@ -13,6 +13,8 @@ namespace fourfold {
 
 /// What a compilation gave, by name: "manifest", "ptx", "warning", "cubin", ... and "about", one line for people.
 using CacheTexts = std::map<std::string, std::string>;
+/// The name of a text that is there where the others depend on more than their key: such an entry is handed out and not kept.
+inline constexpr const char *kVolatile = "volatile";
 using CachedTexts = std::shared_ptr<const CacheTexts>;
 
 /// The file: magic, version, key, length and checksum of the payload, then the payload.

@@ -12,6 +12,7 @@
 
 #include <cctype>
 #include <cstdlib>
+#include <filesystem>
 #include <tuple>
 
 namespace fourfold {
@@ -67,6 +68,10 @@ CacheSettings CacheSettings::fromEnvironment() {
   if (!size.empty() && !parseSize(size, &settings.maxBytes))
     settings.problem =
         fmt::format("FOURFOLD_CACHE_SIZE is '{}': expected a size such as 512M; 1G is taken", size);
+  // The process may change its working folder later.
+  std::error_code error;
+  if (std::filesystem::path full = std::filesystem::absolute(settings.folder, error); !settings.folder.empty() && !error)
+    settings.folder = full.lexically_normal().string();
   char *end = nullptr;
   double seconds = std::strtod(wait.c_str(), &end);
   if (!wait.empty() && *end == '\0' && seconds >= 0 && seconds < 86400)

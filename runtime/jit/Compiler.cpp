@@ -123,15 +123,10 @@ CacheKey Compiler::Impl::compiledKey(const Spec &spec, const std::string &target
       .add(spec.function)
       .add(spec.mode)
       .add(spec.absent)
+      .add(spec.mode)
       .add(spec.fileName) // warnings have it
       .add(spec.text)
       .key();
-}
-
-bool Compiler::Impl::isCacheable(const Spec &spec) {
-  // In bytecode the dialect and the op stand apart.
-  bool isBytecode = spec.text.compare(0, 4, "ML\xefR") == 0;
-  return spec.text.find(isBytecode ? "cuda" : "fp4.cuda") == std::string::npos;
 }
 
 /// Has the plug-in make an entry of the texts `wanted` and the warnings.
@@ -152,6 +147,8 @@ static Status makeEntry(const Compiler::Impl &impl, const std::string &what, con
   }
   if (std::string &warnings = collected.texts["warning"]; !warnings.empty())
     (*texts)["warning"] = std::move(warnings);
+  if (collected.texts.count(kVolatile))
+    (*texts)[kVolatile] = collected.texts[kVolatile];
   (*texts)["about"] = about;
   return {};
 }
@@ -159,6 +156,12 @@ static Status makeEntry(const Compiler::Impl &impl, const std::string &what, con
 static std::string textOf(const CachedTexts &texts, const std::string &name) {
   auto found = texts->find(name);
   return found == texts->end() ? "" : found->second;
+}
+
+/// Whether the code depends on more than the request: functions in CUDA C++ have files of their own, and NVRTC compiles them.
+/// Bytecode has the op's name without the dialect's.
+static bool dependsOnFiles(const std::string &text) {
+  return text.find(text.rfind("ML\xefR", 0) == 0 ? "cuda" : "fp4.cuda") != std::string::npos;
 }
 
 Status Compiler::Impl::compiled(const Spec &spec, const std::string &target, const char *emit,
@@ -175,13 +178,13 @@ Status Compiler::Impl::compiled(const Spec &spec, const std::string &target, con
                        return api.compile(&request, Collected::receive, collected);
                      });
   };
-  if (isCacheable(spec))
-    return cache->find(compiledKey(spec, target, emit), make, texts);
-  CacheTexts made;
-  if (Status status = make(&made); !status.ok())
+  if (dependsOnFiles(spec.text)) {
+    auto made = std::make_shared<CacheTexts>();
+    Status status = make(made.get());
+    *texts = std::move(made);
     return status;
-  *texts = std::make_shared<const CacheTexts>(std::move(made));
-  return {};
+  }
+  return cache->find(compiledKey(spec, target, emit), make, texts);
 }
 
 Status Compiler::compile(const Spec &spec, const std::string &target, CompiledSpec *compiled) const {

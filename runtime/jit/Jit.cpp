@@ -41,7 +41,7 @@ Status Executable::compile(const Device &device, const Compiler &compiler, const
     return {StatusCode::InvalidArgument, "the compiler is not open"};
   LoadedExecutables &all = loadedExecutables();
   // A compiler that cannot be told from others has no keys, and what is compiled with the cache off is not shared either.
-  bool shared = compiler.impl->cache->getSettings().memory && Compiler::Impl::isCacheable(spec);
+  bool shared = compiler.impl->cache->getSettings().memory;
   LoadedExecutables::Name name{device.impl.get(), {}};
   // Warnings are not kept with what is loaded.
   if (shared) {
@@ -59,7 +59,7 @@ Status Executable::compile(const Device &device, const Compiler &compiler, const
   Executable loaded;
   if (Status status = load(device, texts->at("manifest"), texts->at("ptx"), &loaded); !status.ok())
     return status;
-  if (shared) {
+  if (shared && !texts->count(kVolatile)) {
     std::lock_guard<std::mutex> lock(all.mutex);
     for (auto it = all.loaded.begin(); it != all.loaded.end();)
       it = it->second.expired() ? all.loaded.erase(it) : std::next(it);

@@ -4,6 +4,7 @@
 #include "runtime/tools/Profile.h"
 
 #include "runtime/emulator/Emulator.h"
+#include "runtime/tools/Counters.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -18,33 +19,6 @@ using Json = nlohmann::ordered_json;
 void resetProfile(const Device &device) {
   if (device.isEmulated())
     emulator::resetCounters();
-}
-
-static Json sharedJson(const emulator::SharedTraffic &traffic) {
-  return {{"wavefronts", traffic.wavefronts}, {"minimum", traffic.minimum}, {"conflicts", traffic.conflicts()}};
-}
-
-static Json countersJson(const emulator::Counters &counters) {
-  Json instructions = Json::object(), mmas = Json::object();
-  for (size_t i = 0; i < counters.warpInstructions.size(); ++i)
-    if (counters.warpInstructions[i])
-      instructions[std::string(emulator::className(static_cast<emulator::InstrClass>(i)))] =
-          counters.warpInstructions[i];
-  for (const auto &[kind, count] : counters.mmas)
-    mmas[kind] = count;
-  return {{"warpInstructions", counters.totalWarpInstructions()},
-          {"instructions", instructions},
-          {"mmas", mmas},
-          {"globalBytesRead", counters.globalBytesRead},
-          {"globalBytesWritten", counters.globalBytesWritten},
-          {"globalSectorsRead", counters.globalSectorsRead},
-          {"globalSectorsWritten", counters.globalSectorsWritten},
-          {"shared",
-           {{"loads", sharedJson(counters.sharedLoads)},
-            {"stores", sharedJson(counters.sharedStores)},
-            {"ldmatrix", sharedJson(counters.ldmatrix)},
-            {"asyncCopies", sharedJson(counters.asyncCopies)}}},
-          {"blocks", counters.blocks}};
 }
 
 Json profileJson(const Device &device, const std::vector<LaunchRecord> &records) {

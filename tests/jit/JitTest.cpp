@@ -85,19 +85,36 @@ TEST_F(Jit, EverythingThatChangesTheCodeIsInTheKey) {
   compile(spec, "sm_120a");
   compile(spec, "sm_120a");
   EXPECT_EQ(compilations(), 1u);
-  Spec text = spec, function = spec, absent = spec;
+  Spec text = spec, function = spec, absent = spec, mode = spec;
   text.text = "add ";
   function.function = "f";
   absent.absent = {"mask"};
+  mode.mode = "faithful";
   compile(text, "sm_120a");
   compile(function, "sm_120a");
   compile(absent, "sm_120a");
+  compile(mode, "sm_120a");
   compile(spec, "sm_80");
   EXPECT_EQ(compiled.ptx, addPtx("sm_80"));
-  EXPECT_EQ(compilations(), 5u);
+  EXPECT_EQ(compilations(), 6u);
   std::string signature;
   ASSERT_TRUE(compiler.emit(spec, "sm_120a", "signature", &signature).ok());
-  EXPECT_EQ(compilations(), 6u);
+  EXPECT_EQ(compilations(), 7u);
+}
+
+TEST_F(Jit, WhatDependsOnFilesIsNotKept) {
+  Compiler compiler = open();
+  Device device;
+  ASSERT_TRUE(Device::open("emulated:sm_120a", &device).ok());
+  Spec spec;
+  spec.text = "add volatile";
+  Executable one, two;
+  ASSERT_EQ(Executable::compile(device, compiler, spec, &one).message(), "");
+  ASSERT_EQ(Executable::compile(device, compiler, spec, &two).message(), "");
+  EXPECT_NE(&one.inputs(), &two.inputs());
+  EXPECT_EQ(compilations(), 2u);
+  for (const auto &entry : fs::recursive_directory_iterator(folder.path + "/cache"))
+    EXPECT_NE(entry.path().filename().string().size(), 32u) << entry.path();
 }
 
 TEST_F(Jit, AnotherBuildOfTheCompilerCompilesAnew) {

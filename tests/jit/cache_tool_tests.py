@@ -77,6 +77,15 @@ class CacheToolTest(unittest.TestCase):
         self.assertEqual(self.compilations(), 1)
         self.assertEqual(len(self.entries()), 1)
 
+    def test_without_waiting_they_all_compile(self):
+        # So that the test above can fail: it is the lock that makes it one.
+        processes = [self.start(*self.COMPILE, FAKE_JIT_SLEEP="500", FOURFOLD_CACHE_WAIT="0") for _ in range(8)]
+        results = {process.communicate(timeout=120)[0] for process in processes}
+        self.assertEqual({process.returncode for process in processes}, {0})
+        self.assertEqual(len(results), 1)
+        self.assertGreater(self.compilations(), 1)
+        self.assertEqual(len(self.entries()), 1)
+
     def test_a_killed_compiler_is_not_waited_for(self):
         process = self.start(*self.COMPILE, FAKE_JIT_SLEEP="60000")
         for _ in range(1000):
@@ -136,6 +145,7 @@ class CacheToolTest(unittest.TestCase):
         self.assertEqual(self.tool("cache", "path", **home)[0], self.path("home", ".cache", "fourfold") + "\n")
         self.tool(*self.COMPILE, XDG_CACHE_HOME=self.path("xdg"), **home)
         self.assertTrue(os.path.isdir(self.path("xdg", "fourfold", "v1")))
+        self.assertEqual(self.tool("cache", "path", FOURFOLD_CACHE_DIR="./a/../b")[0], self.path("b") + "\n")
         self.assertEqual(self.tool("cache", "path", XDG_CACHE_HOME="relative", **home)[0],
                          self.path("home", ".cache", "fourfold") + "\n")
 

@@ -25,7 +25,7 @@ FP4 = {
 BF16_STEP = r"mma\.sync\.aligned\.m16n8k16\.row\.col\.f32\.bf16\.bf16\.f32"
 INTEGER_STEP = r"mma\.sync\.aligned\.m16n8k32\.row\.col\.s32\.s8\.s8\.s32"
 MODES = {
-    "fast": {kernel: RING + [BF16_STEP, r"fma\.rn\.bf16x2"] for kernel in ("matmul_nvfp4", "matmul_mxfp4")},
+    "fast": {kernel: RING + [BF16_STEP, r"(fma|mul)(\.rn)?\.bf16x2"] for kernel in ("matmul_nvfp4", "matmul_mxfp4")},
     "faithful": {kernel: RING + [INTEGER_STEP, r"cvt\.rz\.f32\.s64"] for kernel in ("matmul_nvfp4", "matmul_mxfp4")},
 }
 # The oldest version that a target's kernels need: a driver refuses what is newer than itself.

@@ -37,8 +37,8 @@ struct Quantized {
     buffers = {std::vector<uint8_t>(static_cast<size_t>(kRows * pitch), 0),
                std::vector<uint8_t>(static_cast<size_t>(numerics::scaleBytes(kRows, kK, 16)), 0),
                {0, 0, 0x80, 0x3f}};
-    EvaluatedValue codes{"codes", {"q", ElementType::I8, {kRows, kK}, {}}, {}};
-    EvaluatedValue scales{"scales", {"q", ElementType::I8, {kRows, kBlocks}, {}}, {}};
+    EvaluatedValue codes{"codes", {"q", ElementType::I8, {kRows, kK}, {}}, {}, {}};
+    EvaluatedValue scales{"scales", {"q", ElementType::I8, {kRows, kBlocks}, {}}, {}, {}};
     for (int64_t row = 0; row < kRows; ++row) {
       for (int64_t k = 0; k < kK; ++k) {
         uint8_t code = static_cast<uint8_t>((row * 7 + k * 3) & 15);
@@ -51,13 +51,13 @@ struct Quantized {
         buffers[1][static_cast<size_t>(numerics::scaleTileOffset(row, block, numerics::scaleTilesK(kK, 16)))] = scale;
       }
     }
-    values = {codes, scales, {"amax", {"q", ElementType::F32, {}, buffers[2]}, {}}};
+    values = {codes, scales, {"amax", {"q", ElementType::F32, {}, buffers[2]}, {}, {}}};
   }
   bool passes() const { return allPassed(check(plan, buffers, inputs, values)); }
 };
 
 EvaluatedValue floatsOf(std::vector<float> values, std::vector<float> bound) {
-  EvaluatedValue value{"tensor", {"y", ElementType::F32, {static_cast<int64_t>(values.size())}, {}}, std::move(bound)};
+  EvaluatedValue value{"tensor", {"y", ElementType::F32, {static_cast<int64_t>(values.size())}, {}}, std::move(bound), {}};
   value.tensor.bytes.resize(values.size() * 4);
   std::memcpy(value.tensor.bytes.data(), values.data(), value.tensor.bytes.size());
   return value;

@@ -36,6 +36,8 @@ static int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink,
     send(sink, user, "error", std::string(request->fileName) + ":1:1: error: expected 'add'");
     return 1;
   }
+  if (std::string(request->text, request->textSize) == "add volatile")
+    send(sink, user, "volatile", "a file");
   std::string emit = request->emit;
   if (emit == "ptx")
     send(sink, user, "manifest", addPlan(request->target).toJson());

@@ -23,7 +23,7 @@ struct Spec {
   std::vector<std::string> absent;
   /// How targets without FP4 tensor cores (sm_80, sm_90a) sum products: "fast", which is also what "" means, in bf16 steps; "faithful", to
   /// the bits of those that have them. For the latter targets both are the same.
-  std::string mode;
+  std::string mode = "";
 };
 
 /// The specs of a linear layer: linear_forward (x, w -> y), linear_dgrad (d, w -> dx) and linear_wgrad (d, x -> dw [, db]).
