@@ -123,10 +123,15 @@ CacheKey Compiler::Impl::compiledKey(const Spec &spec, const std::string &target
       .add(spec.function)
       .add(spec.mode)
       .add(spec.absent)
-      .add(spec.mode)
       .add(spec.fileName) // warnings have it
       .add(spec.text)
       .key();
+}
+
+bool Compiler::Impl::isCacheable(const Spec &spec) {
+  // In bytecode the dialect and the op stand apart.
+  bool isBytecode = spec.text.compare(0, 4, "ML\xefR") == 0;
+  return spec.text.find(isBytecode ? "cuda" : "fp4.cuda") == std::string::npos;
 }
 
 /// Has the plug-in make an entry of the texts `wanted` and the warnings.
@@ -158,12 +163,6 @@ static std::string textOf(const CachedTexts &texts, const std::string &name) {
   return found == texts->end() ? "" : found->second;
 }
 
-/// Whether the code depends on more than the request: functions in CUDA C++ have files of their own, and NVRTC compiles them.
-/// Bytecode has the op's name without the dialect's.
-static bool dependsOnFiles(const std::string &text) {
-  return text.find(text.rfind("ML\xefR", 0) == 0 ? "cuda" : "fp4.cuda") != std::string::npos;
-}
-
 Status Compiler::Impl::compiled(const Spec &spec, const std::string &target, const char *emit,
                                 CachedTexts *texts) const {
   auto make = [&](CacheTexts *made) {
@@ -178,13 +177,13 @@ Status Compiler::Impl::compiled(const Spec &spec, const std::string &target, con
                        return api.compile(&request, Collected::receive, collected);
                      });
   };
-  if (dependsOnFiles(spec.text)) {
-    auto made = std::make_shared<CacheTexts>();
-    Status status = make(made.get());
-    *texts = std::move(made);
+  if (isCacheable(spec))
+    return cache->find(compiledKey(spec, target, emit), make, texts);
+  CacheTexts made;
+  if (Status status = make(&made); !status.ok())
     return status;
-  }
-  return cache->find(compiledKey(spec, target, emit), make, texts);
+  *texts = std::make_shared<const CacheTexts>(std::move(made));
+  return {};
 }
 
 Status Compiler::compile(const Spec &spec, const std::string &target, CompiledSpec *compiled) const {
