@@ -127,12 +127,6 @@ CacheKey Compiler::Impl::compiledKey(const Spec &spec, const std::string &target
       .key();
 }
 
-bool Compiler::Impl::isCacheable(const Spec &spec) {
-  // In bytecode the dialect and the op stand apart.
-  bool isBytecode = spec.text.compare(0, 4, "ML\xefR") == 0;
-  return spec.text.find(isBytecode ? "cuda" : "fp4.cuda") == std::string::npos;
-}
-
 /// Has the plug-in make an entry of the texts `wanted` and the warnings.
 template <typename Call>
 static Status makeEntry(const Compiler::Impl &impl, const std::string &what, const std::string &about,
@@ -176,13 +170,7 @@ Status Compiler::Impl::compiled(const Spec &spec, const std::string &target, con
                        return api.compile(&request, Collected::receive, collected);
                      });
   };
-  if (isCacheable(spec))
-    return cache->find(compiledKey(spec, target, emit), make, texts);
-  CacheTexts made;
-  if (Status status = make(&made); !status.ok())
-    return status;
-  *texts = std::make_shared<const CacheTexts>(std::move(made));
-  return {};
+  return cache->find(compiledKey(spec, target, emit), make, texts);
 }
 
 Status Compiler::compile(const Spec &spec, const std::string &target, CompiledSpec *compiled) const {

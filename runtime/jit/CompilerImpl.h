@@ -21,9 +21,6 @@ struct Compiler::Impl {
   Status load(const FourfoldCompilerApi **result) const;
   /// Finds what a spec compiles to, or compiles it: "manifest", "ptx" and "warning", or "signature".
   Status compiled(const Spec &spec, const std::string &target, const char *emit, CachedTexts *texts) const;
-  /// False for specs that declare functions in CUDA C++: the sources, what they include and NVRTC are in no key. They are compiled
-  /// anew each time.
-  static bool isCacheable(const Spec &spec);
   CacheKey compiledKey(const Spec &spec, const std::string &target, const char *emit) const;
 
 private:

@@ -41,7 +41,7 @@ Status Executable::compile(const Device &device, const Compiler &compiler, const
     return {StatusCode::InvalidArgument, "the compiler is not open"};
   LoadedExecutables &all = loadedExecutables();
   // A compiler that cannot be told from others has no keys, and what is compiled with the cache off is not shared either.
-  bool shared = compiler.impl->cache->getSettings().memory && Compiler::Impl::isCacheable(spec);
+  bool shared = compiler.impl->cache->getSettings().memory;
   LoadedExecutables::Name name{device.impl.get(), {}};
   // Warnings are not kept with what is loaded.
   if (shared) {
