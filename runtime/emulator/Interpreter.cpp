@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "Warp.h"
+#include "Watchdog.h"
 
 #include "runtime/device/Driver.h"
 
@@ -190,6 +191,7 @@ void reportUninit(const Warp &warp, const Instr &in, uint32_t slot, uint32_t mas
 void runBlock(Block &block) {
   const Launch &launch = *block.launch;
   size_t done = 0;
+  Watchdog watchdog(block);
   while (done < block.warps.size()) {
     bool progress = false;
     done = 0;
@@ -207,8 +209,10 @@ void runBlock(Block &block) {
       }
       done += warp.state == Warp::State::Done;
     }
-    if (progress || done == block.warps.size())
+    if (progress || done == block.warps.size()) {
+      watchdog.endRound();
       continue;
+    }
     std::string dump;
     const Warp *first = nullptr;
     for (const Warp &warp : block.warps) {
