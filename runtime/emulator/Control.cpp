@@ -4,6 +4,8 @@
 #include "Barrier.h"
 #include "Decoder.h"
 
+#include "runtime/device/Driver.h"
+
 #include <fmt/format.h>
 
 namespace fourfold {
