@@ -4,8 +4,9 @@
 BUILD ?= build
 # A compile job of MLIR code takes up to 1.5 GB: as many as cores and memory allow.
 JOBS ?= $(shell tools/build-jobs)
+PREFIX ?= /usr/local
 
-.PHONY: help setup build demo check check-fast bench format generated clean
+.PHONY: help setup build demo check check-fast check-sanitize bench gpu-bundle install format generated clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,7 +19,7 @@ build: setup ## build everything into build/
 	@rm -f $(BUILD).log
 	@ninja -C $(BUILD) -j$(JOBS)
 
-demo: build ## run the main job: both forward recipes on captured activations
+demo: build ## run the main job: train a small GPT in bf16, nvfp4 and averis, on the emulated device
 	@tools/demo --build $(BUILD)
 
 check: build ## build and pass all tests
@@ -29,11 +30,22 @@ check-fast: build ## the tests that take about a minute together
 	@tools/check-style
 	@tools/run-tests $(BUILD) -LE slow
 
+check-sanitize: setup ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer, in build/sanitize; about an hour on two cores
+	@cmake -S . -B $(BUILD)/sanitize -G Ninja -DFOURFOLD_SANITIZE=ON -DFOURFOLD_WERROR=OFF > /dev/null
+	@ninja -C $(BUILD)/sanitize -j$(JOBS)
+	@tools/run-tests $(BUILD)/sanitize
+
 bench: build ## benchmarks, one line a measurement
 	@$(BUILD)/bin/fourfold-bench
 
+install: build ## install into PREFIX (/usr/local)
+	@cmake --install $(BUILD) --prefix $(PREFIX)
+
 generated: build ## write generated/ anew with the compiler
 	@tools/generate --build $(BUILD)
+
+gpu-bundle: build ## pack the tools that tools/gpu-check needs on a machine with a GPU
+	@tools/gpu-bundle --build $(BUILD)
 
 format: ## format the sources
 	@git ls-files '*.cpp' '*.h' | xargs clang-format -i

@@ -92,6 +92,24 @@ Status LinearStep::run(double *milliseconds, double *bytes) {
   return {};
 }
 
+Status LinearStep::time(bool backward, int count, double *milliseconds) {
+  if (Status status = layer.quantizeWeights(nullptr, tensors); !status.ok())
+    return status;
+  if (Status status = synchronize(device); !status.ok())
+    return status;
+  auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < count; ++i) {
+    if (Status status = layer.forward(plan, nullptr, tensors); !status.ok())
+      return status;
+    if (Status status = backward ? layer.backward(plan, nullptr, tensors) : Status(); !status.ok())
+      return status;
+  }
+  if (Status status = synchronize(device); !status.ok())
+    return status;
+  *milliseconds = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count() / count;
+  return {};
+}
+
 double LinearStep::minimumBytes() const {
   auto tokens = static_cast<double>(plan.tokens());
   auto in = static_cast<double>(layer.descriptor().inFeatures), out = static_cast<double>(layer.descriptor().outFeatures);

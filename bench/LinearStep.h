@@ -21,6 +21,9 @@ public:
                 int64_t out);
   /// One step, waited for. On the emulated device also the bytes that its kernels asked for.
   Status run(double *milliseconds, double *bytes);
+  /// Milliseconds a pass, over `count` passes that are waited for together: forward alone, or with backward. Weights are quantized
+  /// once before.
+  Status time(bool backward, int count, double *milliseconds);
   /// What a step must move at least if nothing stays on the chip between kernels: x, w, d read and y, dx, dw written once, the six
   /// quantized operands of the three products written and read once.
   double minimumBytes() const;

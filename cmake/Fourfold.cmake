@@ -16,6 +16,8 @@ function(fourfold_add_gtest name)
   target_compile_definitions(${name} PRIVATE FOURFOLD_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                                              FOURFOLD_BINARY_DIR="${PROJECT_BINARY_DIR}")
   add_test(NAME ${name} COMMAND ${name})
+  # What a test compiles is compiled, and nothing of it is left in the user's cache.
+  set_tests_properties(${name} PROPERTIES ENVIRONMENT_MODIFICATION "FOURFOLD_CACHE=set:off")
 endfunction()
 
 # fourfold_use_mlir(<target>): MLIR's headers as system headers (their warnings are not ours), no RTTI and no exceptions, as LLVM is

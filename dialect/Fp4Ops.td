@@ -7,6 +7,7 @@
 include "Fp4Dialect.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 include "mlir/Interfaces/ControlFlowInterfaces.td"
+include "mlir/IR/SymbolInterfaces.td"
 
 class Fp4_Op<string mnemonic, list<Trait> traits = []> : Op<Fp4_Dialect, mnemonic, traits>;
 
@@ -53,7 +54,7 @@ def Fp4_PrologueOp : Fp4_ElementOp<"prologue"> {
     - `prologue_c1`: the result has the input's shape.
     - `prologue_c2`: `rows` have the input's columns, `cols` its rows, `full` its shape.
     - `prologue_c3`: the region has one argument for the input (f32) and one for each operand, of its element type.
-    - `prologue_c4`: the region holds only side-effect-free `arith` and `math` ops on scalars.
+    - `prologue_c4`: the region holds only `fp4.call` and side-effect-free `arith` and `math` ops on scalars.
     - `prologue_c5`: the region yields one value of the result's element type.
 
     Example:
@@ -336,7 +337,7 @@ def Fp4_EpilogueOp : Fp4_ElementOp<"epilogue"> {
     - `epilogue_c1`: the result has the input's shape.
     - `epilogue_c2`: `rows` have the input's columns, `cols` its rows, `full` its shape.
     - `epilogue_c3`: the region has one argument for the input (f32) and one for each operand, of its element type.
-    - `epilogue_c4`: the region holds only side-effect-free `arith` and `math` ops on scalars.
+    - `epilogue_c4`: the region holds only `fp4.call` and side-effect-free `arith` and `math` ops on scalars.
     - `epilogue_c5`: the region yields one value of the result's element type.
 
     Example:
@@ -368,6 +369,58 @@ def Fp4_YieldOp : Fp4_Op<"yield", [Pure, Terminator, ReturnLike, ParentOneOf<["P
   }];
   let arguments = (ins AnyTypeOf<[F32, BF16, F16]>:$value);
   let assemblyFormat = "$value attr-dict `:` type($value)";
+}
+
+def Fp4_CudaOp : Fp4_Op<"cuda", [Symbol, HasParent<"::mlir::ModuleOp">]> {
+  let summary = "Declare a function written in CUDA C++";
+  let description = [{
+    `extern "C" __device__ float NAME(float or int...)` from a source file, whose path is relative to the spec's folder, or from text in
+    the spec. NVRTC compiles it when kernels are compiled, with `--fmad=false`: what the source writes is what runs. The function must
+    not touch memory that others see, synchronise threads or print: a kernel calls it as often, and in the order, it likes.
+
+    Rules:
+    - `cuda_c1`: the name is a C identifier.
+    - `cuda_c2`: arguments are f32 or i32, the one result is f32.
+    - `cuda_c3`: one of `file` and `source` is given.
+
+    Example:
+
+    ```mlir
+    fp4.cuda @gelu : (f32) -> f32 source = "extern \"C\" __device__ float gelu(float x) { return 0.5f * x * (1.0f + erff(0.70710678f * x)); }"
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<FunctionType>:$function_type, OptionalAttr<StrAttr>:$file,
+                       OptionalAttr<StrAttr>:$source);
+  let assemblyFormat = [{
+    $sym_name `:` $function_type (`file` `=` $file^)? (`source` `=` $source^)? attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
+def Fp4_CallOp : Fp4_Op<"call", [Pure, ParentOneOf<["PrologueOp", "EpilogueOp"]>,
+                                 DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "Call a function written in CUDA C++";
+  let description = [{
+    `result = callee(arguments...)`, on one element. The evaluator cannot run CUDA C++: `--check` reports what depends on a call as
+    not checked.
+
+    Rules:
+    - `call_c1`: the callee is an `fp4.cuda` of the module.
+    - `call_c2`: the callee has the types of the call.
+
+    Example:
+
+    ```mlir
+    %y = fp4.epilogue %acc {
+    ^bb0(%a: f32):
+      %g = fp4.call @gelu(%a) : (f32) -> f32
+      fp4.yield %g : f32
+    } : tensor<?x1536xf32> -> tensor<?x1536xf32>
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$callee, Variadic<AnyTypeOf<[F32, I32]>>:$arguments);
+  let results = (outs F32:$result);
+  let assemblyFormat = "$callee `(` $arguments `)` attr-dict `:` functional-type($arguments, $result)";
 }
 
 #endif // FOURFOLD_DIALECT_FP4OPS_TD

@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-#define FOURFOLD_COMPILER_ABI 3
+#define FOURFOLD_COMPILER_ABI 4
 
 /* Receives one named result; the bytes are valid during the call only. */
 typedef void (*FourfoldSink)(void *user, const char *name, const void *bytes, size_t size);
@@ -28,6 +28,7 @@ typedef struct FourfoldCompileRequest {
                            without launches, for specs that are only evaluated */
   const char *const *absent; /* optional arguments that are left out */
   size_t numAbsent;
+  const char *mode; /* NULL, "fast" or "faithful": how targets without FP4 tensor cores sum products */
 } FourfoldCompileRequest;
 
 /* A host tensor: row-major, contiguous. */
@@ -55,6 +56,7 @@ typedef struct FourfoldEvaluateRequest {
   int32_t intermediates; /* non-zero: also report every named value inside the function */
   const char *const *absent; /* optional arguments that are left out */
   size_t numAbsent;
+  const char *mode; /* of the manifest: "fast" bounds products by fp32 sums in any order, NULL and "faithful" by FP4 tensor cores */
 } FourfoldEvaluateRequest;
 
 /* The three specs of a recipe: linear_forward, linear_dgrad, linear_wgrad. */
@@ -100,10 +102,12 @@ typedef struct FourfoldHostRunRequest {
 typedef struct FourfoldCompilerApi {
   uint32_t abi;        /* FOURFOLD_COMPILER_ABI */
   const char *version; /* of the compiler and of LLVM, part of cache keys */
-  /* Sends "manifest" and "ptx"; or "plan", "kernels", "llvm", "signature" as asked. Warnings are sent as "warning". */
+  /* Sends "manifest" and "ptx"; or "plan", "kernels", "llvm", "signature" as asked. Warnings are sent as "warning".
+     "volatile" says that the result depends on more than the request, such as files that the spec names: it must not be kept. */
   int32_t (*compile)(const FourfoldCompileRequest *request, FourfoldSink sink, void *user);
   /* Checks names, types and shapes of the inputs, then sends each function result under its name and, with `intermediates`, the
-     values inside. */
+     values inside. Values that depend on CUDA C++ have no reference: for each, "unchecked" gets "name<TAB>why" and its tensor means
+     nothing; without `intermediates` such a result is an error. */
   int32_t (*evaluate)(const FourfoldEvaluateRequest *request, FourfoldTensorSink tensors, FourfoldSink sink, void *user);
   /* Sends one "target" for each target, as "name<TAB>yes|no<TAB>why not". */
   int32_t (*targets)(FourfoldSink sink, void *user);

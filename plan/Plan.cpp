@@ -192,7 +192,7 @@ std::string contentsText(const Buffer &buffer) {
 std::string Plan::validate() const { return Validator(*this).run(); }
 
 std::string Plan::str() const {
-  std::string text = fmt::format("plan {} for {} (PTX {})\n", spec, target, ptxVersion);
+  std::string text = fmt::format("plan {} for {} (PTX {}{}{})\n", spec, target, ptxVersion, mode.empty() ? "" : ", mode ", mode);
   if (!dims.empty())
     text += "\ndimensions\n";
   for (size_t i = 0; i < dims.size(); ++i)

@@ -125,6 +125,8 @@ struct Plan {
   std::string spec;   ///< function name
   std::string target; ///< "sm_120a"
   std::string ptxVersion;
+  /// "fast" or "faithful": how block-scaled products are summed where the target's tensor cores do not take them. "" where they do.
+  std::string mode;
   /// Names of the phases that can be launched by themselves, in order; empty for one that is launched as a whole.
   std::vector<std::string> phases;
   std::vector<Dimension> dims;

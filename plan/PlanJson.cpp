@@ -314,6 +314,8 @@ const char *reductionName(Launch::Reduction reduction) { return kReductions[stat
 
 std::string Plan::toJson() const {
   Json json = {{"version", kManifestVersion}, {"spec", spec}, {"target", target}, {"ptxVersion", ptxVersion}};
+  if (!mode.empty())
+    json["mode"] = mode;
   if (!phases.empty())
     json["phases"] = phases;
   json["dims"] = Json::array();
@@ -350,6 +352,8 @@ bool Plan::fromJson(const std::string &text, Plan *plan, std::string *error) {
   plan->spec = reader.string("spec");
   plan->target = reader.string("target");
   plan->ptxVersion = reader.string("ptxVersion");
+  if (reader.has("mode"))
+    plan->mode = reader.string("mode");
   if (reader.has("phases"))
     plan->phases = reader.stringList("phases");
   reader.objects("dims", [&](Reader &dim) { plan->dims.push_back({dim.string("origin")}); });

@@ -113,8 +113,10 @@ FailureOr<HostTensor> evaluateElementOp(Operation *op, const ElementOperands &op
 
   Element element = *elementOf(cast<RankedTensorType>(op->getResult(0).getType()).getElementType());
   HostTensor result(element, {rows, columns});
-  if (bounded)
-    result.bound.resize(result.floats.size());
+  constexpr float kAnything = std::numeric_limits<float>::infinity();
+  bool unknown = !op->getRegion(0).front().getOps<fp4::CallOp>().empty();
+  if (bounded || unknown)
+    result.bound.assign(result.floats.size(), unknown ? kAnything : 0.0f);
   llvm::SmallVector<float> values(arguments.size()), bounds(arguments.size());
   BoundedRegion region(*program);
   for (int64_t i = 0; i < rows; ++i)
@@ -126,7 +128,7 @@ FailureOr<HostTensor> evaluateElementOp(Operation *op, const ElementOperands &op
       }
       float value = program->run(values);
       result.at(i, j) = value;
-      if (bounded && llvm::any_of(bounds, [](float bound) { return bound != 0.0f; }))
+      if (bounded && !unknown && llvm::any_of(bounds, [](float bound) { return bound != 0.0f; }))
         result.bound[static_cast<size_t>(i * columns + j)] =
             region.deviation(values, bounds, value) + unitInLastPlace(element, value);
     }

@@ -18,8 +18,9 @@ namespace {
 
 class Evaluator {
 public:
-  Evaluator(func::FuncOp function, llvm::ArrayRef<FourfoldHostTensor> inputs, bool intermediates, ValueSink sink)
-      : function(function), inputs(inputs), intermediates(intermediates), sink(sink) {}
+  Evaluator(func::FuncOp function, llvm::ArrayRef<FourfoldHostTensor> inputs, bool intermediates, ValueSink sink,
+            bool anyOrder)
+      : function(function), inputs(inputs), intermediates(intermediates), sink(sink), anyOrder(anyOrder) {}
 
   LogicalResult run();
 
@@ -57,6 +58,7 @@ private:
   llvm::ArrayRef<FourfoldHostTensor> inputs;
   bool intermediates;
   ValueSink sink;
+  bool anyOrder;
   llvm::DenseMap<Value, std::unique_ptr<HostValue>> values;
 };
 
@@ -162,8 +164,9 @@ LogicalResult Evaluator::visitOp(Operation *op) {
         return set(op.getResult(), FailureOr<HostTensor>(evaluateDequantize(op, quantized(op.getInput()))));
       })
       .Case([&](fp4::MatmulOp op) {
-        return set(op.getResult(), op.isDense() ? evaluateDenseMatmul(op, *tensor(op.getLhs()), *tensor(op.getRhs()))
-                                                : evaluateMatmul(op, quantized(op.getLhs()), quantized(op.getRhs())));
+        return set(op.getResult(), op.isDense()
+                                       ? evaluateDenseMatmul(op, *tensor(op.getLhs()), *tensor(op.getRhs()))
+                                       : evaluateMatmul(op, quantized(op.getLhs()), quantized(op.getRhs()), anyOrder));
       })
       .Case([&](fp4::ReshapeOp op) {
         HostTensor result = *tensor(op.getInput());
@@ -233,8 +236,8 @@ LogicalResult Evaluator::run() {
 }
 
 LogicalResult evaluate(func::FuncOp function, llvm::ArrayRef<FourfoldHostTensor> inputs, bool intermediates,
-                       ValueSink sink) {
-  return Evaluator(function, inputs, intermediates, sink).run();
+                       ValueSink sink, bool anyOrder) {
+  return Evaluator(function, inputs, intermediates, sink, anyOrder).run();
 }
 
 } // namespace compiler

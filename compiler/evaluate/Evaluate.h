@@ -25,7 +25,8 @@ using ValueSink = llvm::function_ref<void(const char *part, const FourfoldHostTe
 ///
 /// `bound` is null where a device must agree bit for bit. Downstream of a matmul it says how far an element may be off,
 /// because the order of accumulation is the tensor core's. Per K = 64 step of the product: 2^-23 |partial| + 5 * 2^-35
-/// * 2^e, e the largest aligned exponent (MmaModel.h), then times alpha, plus rounding. Through a region the bound is
+/// * 2^e, e the largest aligned exponent (MmaModel.h), then times alpha, plus rounding; with `anyOrder`, for targets that
+/// sum products in fp32, 2^-23 times k times the sum of magnitudes in place of these. Through a region the bound is
 /// carried by evaluating it at input - bound, input and input + bound and taking the largest deviation plus one unit in
 /// the last place of the result type: exact for functions that are monotonic over so small an interval, which
 /// activations are. Through linear ops it is summed. Codes and scales that are rounded from an uncertain tensor may be
@@ -33,7 +34,7 @@ using ValueSink = llvm::function_ref<void(const char *part, const FourfoldHostTe
 ///
 /// Missing, surplus or wrongly shaped inputs and extents that disagree at run time are diagnostics.
 mlir::LogicalResult evaluate(mlir::func::FuncOp function, llvm::ArrayRef<FourfoldHostTensor> inputs, bool intermediates,
-                             ValueSink sink);
+                             ValueSink sink, bool anyOrder = false);
 
 } // namespace compiler
 } // namespace fourfold

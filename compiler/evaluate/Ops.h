@@ -42,7 +42,8 @@ struct QuantizeOperands {
 };
 mlir::FailureOr<HostQuantized> evaluateQuantize(mlir::fp4::QuantizeOp op, const QuantizeOperands &operands);
 HostTensor evaluateDequantize(mlir::fp4::DequantizeOp op, const HostQuantized &input);
-mlir::FailureOr<HostTensor> evaluateMatmul(mlir::fp4::MatmulOp op, const HostQuantized &lhs, const HostQuantized &rhs);
+mlir::FailureOr<HostTensor> evaluateMatmul(mlir::fp4::MatmulOp op, const HostQuantized &lhs, const HostQuantized &rhs,
+                                         bool anyOrder);
 mlir::FailureOr<HostTensor> evaluateDenseMatmul(mlir::fp4::MatmulOp op, const HostTensor &lhs, const HostTensor &rhs);
 
 } // namespace compiler

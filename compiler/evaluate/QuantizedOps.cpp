@@ -159,40 +159,44 @@ struct Accumulator {
 } // namespace
 
 /// The sum over k for one element. The groups are those of the tensor core's 16 products; their sums are integers, so
-/// only adding groups rounds, in 53 bits.
-static Accumulator accumulate(const DecodedOperand &lhs, const DecodedOperand &rhs, int64_t row, int64_t column) {
+/// only adding groups rounds, in 53 bits. With `anyOrder` the bound is that of fp32 sums in any order, truncated at each product at worst.
+static Accumulator accumulate(const DecodedOperand &lhs, const DecodedOperand &rhs, int64_t row, int64_t column,
+                              bool anyOrder) {
   constexpr int kZeroExponent = -139; // MmaModel.h
   const int64_t k = lhs.source.k, blockSize = lhs.source.blockSize;
   const int8_t *a = lhs.halves.data() + row * k, *b = rhs.halves.data() + column * k;
   Accumulator sum;
-  double magnitude = 0.0;
+  double magnitude = 0.0, productMagnitude = 0.0;
   for (int64_t step = 0; step < k; step += numerics::kCodesPadK) {
     int maxExponent = sum.value == 0.0 ? kZeroExponent : std::max(std::ilogb(sum.value), -126);
     int64_t end = std::min(k, step + numerics::kCodesPadK);
     for (int64_t group = step; group < end; group += 16) {
-      int products = 0;
-      bool anyProduct = false;
+      int products = 0, magnitudes = 0;
       for (int64_t i = group; i < std::min(end, group + 16); ++i) {
         products += a[i] * b[i];
-        anyProduct |= a[i] != 0 && b[i] != 0;
+        magnitudes += std::abs(a[i] * b[i]);
       }
       size_t scaleA = static_cast<size_t>(row * lhs.source.blocks() + group / blockSize);
       size_t scaleB = static_cast<size_t>(column * rhs.source.blocks() + group / blockSize);
       // A NaN scale makes this NaN even where the products are 0: 0 * NaN is NaN.
-      double term = 0.25 * products * lhs.scales[scaleA] * rhs.scales[scaleB];
+      double scale = 0.25 * lhs.scales[scaleA] * rhs.scales[scaleB], term = products * scale;
       sum.value += term;
       magnitude += std::fabs(term);
-      if (anyProduct)
+      productMagnitude += magnitudes * scale;
+      if (magnitudes != 0)
         maxExponent = std::max(maxExponent, lhs.parts[scaleA].exponent + rhs.parts[scaleB].exponent);
     }
     sum.bound += 0x1p-23 * std::fabs(sum.value) + 5.0 * std::ldexp(1.0, maxExponent - 35);
   }
+  if (anyOrder)
+    sum.bound = static_cast<double>(k) * 0x1p-23 * productMagnitude;
   // This sum's own roundings, and that the bound above took exact partial sums for the device's.
   sum.bound = sum.bound * 1.0001 + static_cast<double>(k) * 0x1p-53 * magnitude;
   return sum;
 }
 
-FailureOr<HostTensor> evaluateMatmul(fp4::MatmulOp op, const HostQuantized &lhs, const HostQuantized &rhs) {
+FailureOr<HostTensor> evaluateMatmul(fp4::MatmulOp op, const HostQuantized &lhs, const HostQuantized &rhs,
+                                     bool anyOrder) {
   if (failed(checkExtent(op, "a left contracted extent", lhs.k, "a right contracted extent", rhs.k)))
     return failure();
   float alpha = lhs.format == fp4::Format::nvfp4 ? numerics::nvfp4Alpha(lhs.amax, rhs.amax) : 1.0f;
@@ -202,7 +206,7 @@ FailureOr<HostTensor> evaluateMatmul(fp4::MatmulOp op, const HostQuantized &lhs,
   bool uncertain = lhs.uncertain || rhs.uncertain;
   for (int64_t i = 0; i < lhs.rows; ++i)
     for (int64_t j = 0; j < rhs.rows; ++j) {
-      Accumulator sum = accumulate(a, b, i, j);
+      Accumulator sum = accumulate(a, b, i, j, anyOrder);
       float value = static_cast<float>(sum.value) * alpha;
       float &bound = result.bound[static_cast<size_t>(i * rhs.rows + j)];
       result.at(i, j) = value;

@@ -127,7 +127,7 @@ LogicalResult expandMath(func::FuncOp function) {
 
   LogicalResult result = success();
   function.walk([&](Operation *op) {
-    if (!isInRegion(op) || isa<fp4::YieldOp>(op) || isExactRegionOp(op))
+    if (!isInRegion(op) || isa<fp4::YieldOp, fp4::CallOp>(op) || isExactRegionOp(op))
       return;
     InFlightDiagnostic error = op->emitOpError() << "has no exact definition on these types:";
     for (Type type : op->getOperandTypes())

@@ -51,6 +51,29 @@ static LogicalResult checkFunction(func::FuncOp function) {
   return success();
 }
 
+/// Text cannot say it, damaged bytecode can: an extent below 0 that is not `?`.
+static LogicalResult checkExtents(ModuleOp module) {
+  auto check = [](Operation *op, Type type) -> LogicalResult {
+    if (auto shaped = dyn_cast<ShapedType>(type); shaped && shaped.hasRank())
+      for (int64_t extent : shaped.getShape())
+        if (extent < 0 && !ShapedType::isDynamic(extent))
+          return op->emitOpError() << "has a type with the extent " << extent << "; the bytecode is damaged";
+    return success();
+  };
+  WalkResult walked = module.walk([&](Operation *op) {
+    for (Type type : op->getResultTypes())
+      if (failed(check(op, type)))
+        return WalkResult::interrupt();
+    for (Region &region : op->getRegions())
+      for (Block &block : region)
+        for (Type type : block.getArgumentTypes())
+          if (failed(check(op, type)))
+            return WalkResult::interrupt();
+    return WalkResult::advance();
+  });
+  return failure(walked.wasInterrupted());
+}
+
 FailureOr<ParsedSpec> parseSpec(llvm::StringRef text, llvm::StringRef fileName, MLIRContext &context,
                                 llvm::StringRef function) {
   llvm::StringRef name = fileName.empty() ? llvm::StringRef("<spec>") : fileName;
@@ -69,6 +92,8 @@ FailureOr<ParsedSpec> parseSpec(llvm::StringRef text, llvm::StringRef fileName, 
   ParsedSpec result;
   result.module = detail::constructContainerOpForParserIfNecessary<ModuleOp>(&block, &context, location);
   if (!result.module)
+    return failure();
+  if (!isText && failed(checkExtents(*result.module)))
     return failure();
   FailureOr<func::FuncOp> picked = pickFunction(*result.module, function);
   if (failed(picked) || failed(checkFunction(*picked)) || failed(nameValues(*picked, isText ? &state : nullptr)))

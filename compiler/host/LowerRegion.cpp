@@ -3,6 +3,7 @@
 
 #include "compiler/frontend/Frontend.h"
 #include "compiler/host/Lower.h"
+#include "dialect/Fp4.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -164,6 +165,8 @@ private:
 
 LogicalResult RegionLowering::addOp(Operation &op) {
   std::optional<RegionOp> kind = compiler::isExactRegionOp(&op) ? kindOf(&op) : std::nullopt;
+  if (auto call = dyn_cast<fp4::CallOp>(op))
+    return call.emitOpError() << "cannot run CUDA C++ ('" << call.getCallee() << "') on the host: run the spec on a device";
   if (!kind)
     return op.emitOpError("cannot be run on the host: expand region math first");
   Type type = op.getResult(0).getType();

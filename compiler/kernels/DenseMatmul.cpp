@@ -116,27 +116,6 @@ private:
   Val aligned;
 };
 
-SmallVector<Val> matrixStep(KernelBuilder &k, Type elementType, llvm::ArrayRef<Val> a, llvm::ArrayRef<Val> b,
-                            llvm::ArrayRef<Val> c) {
-  bool isBF16 = elementType.isBF16();
-  auto operands = [&](llvm::ArrayRef<Val> list) {
-    SmallVector<Value> values;
-    for (Val value : list)
-      values.push_back(isBF16 ? Value(value)
-                              : Value(LLVM::BitcastOp::create(k.ir(), k.loc(), k.vec(2, elementType), value)));
-    return values;
-  };
-  auto resultType = LLVM::LLVMStructType::getLiteral(k.context(), {k.f32(), k.f32(), k.f32(), k.f32()});
-  NVVM::MMATypes type = isBF16 ? NVVM::MMATypes::bf16 : NVVM::MMATypes::f16;
-  Value d = NVVM::MmaOp::create(k.ir(), k.loc(), resultType, operands(a), operands(b), SmallVector<Value>(c.begin(), c.end()),
-                                {16, 8, 16}, std::nullopt, std::nullopt, std::array{type, type},
-                                std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
-  SmallVector<Val> results;
-  for (int64_t i = 0; i < 4; ++i)
-    results.push_back(k.wrap(LLVM::ExtractValueOp::create(k.ir(), k.loc(), d, i)));
-  return results;
-}
-
 } // namespace
 
 llvm::ArrayRef<DenseTile> denseTiles() {
@@ -163,6 +142,7 @@ void buildDenseMatmul(gpu::GPUModuleOp module, llvm::StringRef name, Type elemen
   Operand a(k, elementType, k.param(0), axisA, tile.tileM, blockRow, sizeM, sizeK, tile.numThreads(), 0);
   Operand b(k, elementType, k.param(1), axisB, tile.tileN, blockColumn, sizeN, sizeK, tile.numThreads(), tile.tileM * 64);
 
+  NVVM::MMATypes stepType = elementType.isBF16() ? NVVM::MMATypes::bf16 : NVVM::MMATypes::f16;
   Val numSteps = (sizeK + (kStageK - 1)) / kStageK;
   auto issue = [&](Val stage, Val step) {
     k.ifThen(step < numSteps, [&] {
@@ -199,7 +179,7 @@ void buildDenseMatmul(gpu::GPUModuleOp module, llvm::StringRef name, Type elemen
       for (int m = 0; m < tilesM; ++m)
         for (int n = 0; n < kTilesN; ++n) {
           int first = (m * kTilesN + n) * 4;
-          llvm::copy(matrixStep(k, elementType, fragmentsA[m], fragmentsB[n], llvm::ArrayRef<Val>(sums).slice(first, 4)),
+          llvm::copy(k.matrixStep(stepType, 16, fragmentsA[m], fragmentsB[n], llvm::ArrayRef<Val>(sums).slice(first, 4)),
                      sums.begin() + first);
         }
     }

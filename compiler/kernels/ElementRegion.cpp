@@ -3,6 +3,8 @@
 
 #include "compiler/kernels/ElementRegion.h"
 
+#include "dialect/Fp4.h"
+
 #include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
@@ -14,6 +16,27 @@ Type ElementRegion::resultType(MLIRContext *context) const {
   return region ? region->front().getTerminator()->getOperand(0).getType() : Float32Type::get(context);
 }
 
+/// A call of a function that is compiled elsewhere and merged into the PTX. It is pure, so that equal calls are one.
+static void callCuda(KernelBuilder &k, fp4::CallOp call, IRMapping &mapping) {
+  auto module = k.ir().getInsertionBlock()->getParentOp()->getParentOfType<gpu::GPUModuleOp>();
+  auto callee = module.lookupSymbol<LLVM::LLVMFuncOp>(call.getCallee());
+  if (!callee) {
+    OpBuilder::InsertionGuard guard(k.ir());
+    k.ir().setInsertionPointToStart(module.getBody());
+    auto type = LLVM::LLVMFunctionType::get(call.getType(), llvm::to_vector(call.getOperandTypes()));
+    callee = LLVM::LLVMFuncOp::create(k.ir(), call.getLoc(), call.getCallee(), type);
+    callee.setNoUnwind(true);
+    callee.setWillReturn(true);
+    using LLVM::ModRefInfo;
+    callee.setMemoryEffectsAttr(LLVM::MemoryEffectsAttr::get(
+        k.ir().getContext(), ArrayRef<ModRefInfo>(llvm::SmallVector<ModRefInfo>(6, ModRefInfo::NoModRef))));
+  }
+  llvm::SmallVector<Value> arguments;
+  for (Value argument : call.getArguments())
+    arguments.push_back(mapping.lookupOrDefault(argument));
+  mapping.map(call.getResult(), LLVM::CallOp::create(k.ir(), call.getLoc(), callee, arguments).getResult());
+}
+
 Val inlineRegion(KernelBuilder &k, const ElementRegion &region, llvm::ArrayRef<Val> arguments) {
   if (!region.region)
     return arguments.front();
@@ -21,8 +44,12 @@ Val inlineRegion(KernelBuilder &k, const ElementRegion &region, llvm::ArrayRef<V
   IRMapping mapping;
   for (auto [argument, value] : llvm::zip_equal(block.getArguments(), arguments))
     mapping.map(argument, static_cast<Value>(value));
-  for (Operation &op : block.without_terminator())
-    k.ir().clone(op, mapping);
+  for (Operation &op : block.without_terminator()) {
+    if (auto call = dyn_cast<fp4::CallOp>(op))
+      callCuda(k, call, mapping);
+    else
+      k.ir().clone(op, mapping);
+  }
   return k.wrap(mapping.lookupOrDefault(block.getTerminator()->getOperand(0)));
 }
 

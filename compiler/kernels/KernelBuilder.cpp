@@ -136,6 +136,7 @@ Val KernelBuilder::shared() {
 Val KernelBuilder::toI64(Val value) { return wrap(arith::ExtSIOp::create(builder, location, i64(), value)); }
 Val KernelBuilder::truncate32(Val value) { return wrap(arith::TruncIOp::create(builder, location, i32(), value)); }
 Val KernelBuilder::zext32(Val value) { return wrap(arith::ExtUIOp::create(builder, location, i32(), value)); }
+Val KernelBuilder::zext64(Val value) { return wrap(arith::ExtUIOp::create(builder, location, i64(), value)); }
 Val KernelBuilder::asFloat(Val bits) { return wrap(arith::BitcastOp::create(builder, location, f32(), bits)); }
 Val KernelBuilder::asBits(Val value) { return wrap(arith::BitcastOp::create(builder, location, i32(), value)); }
 Val KernelBuilder::intToFloat(Val value) { return wrap(arith::SIToFPOp::create(builder, location, f32(), value)); }
@@ -147,6 +148,22 @@ Val KernelBuilder::minimum(Val lhs, Val rhs) { return wrap(arith::MinNumFOp::cre
 Val KernelBuilder::maximum(Val lhs, Val rhs) { return wrap(arith::MaxNumFOp::create(builder, location, lhs, rhs)); }
 Val KernelBuilder::fma(Val a, Val b, Val c) { return wrap(math::FmaOp::create(builder, location, a, b, c)); }
 Val KernelBuilder::logicalAnd(Val lhs, Val rhs) { return wrap(arith::AndIOp::create(builder, location, lhs, rhs)); }
+
+Val KernelBuilder::int64ToFloatRZ(Val value) {
+  auto name = builder.getStringAttr("llvm.nvvm.ll2f.rz");
+  return wrap(LLVM::CallIntrinsicOp::create(builder, location, f32(), name, ValueRange{value}).getResult(0));
+}
+Val KernelBuilder::permuteBytes(Val low, Val high, Val selector) {
+  return wrap(
+      NVVM::PermuteOp::create(builder, location, i32(), low, high, selector, NVVM::PermuteMode::DEFAULT));
+}
+Val KernelBuilder::fmaBF16x2(Val a, Val b, Val c) {
+  Type pair = vec(2, builder.getBF16Type());
+  auto cast = [&](Value value) -> Value { return LLVM::BitcastOp::create(builder, location, pair, value); };
+  auto name = builder.getStringAttr("llvm.nvvm.fma.rn.bf16x2");
+  auto call = LLVM::CallIntrinsicOp::create(builder, location, pair, name, ValueRange{cast(a), cast(b), cast(c)});
+  return wrap(LLVM::BitcastOp::create(builder, location, i32(), call.getResult(0)));
+}
 
 Val KernelBuilder::offset(Val pointer, Val bytes) {
   return wrap(LLVM::GEPOp::create(builder, location, pointer.type(), i8(), pointer, ValueRange{bytes}));
@@ -201,6 +218,30 @@ llvm::SmallVector<Val> KernelBuilder::loadMatrixX4(Val sharedRow, bool transpose
   for (int64_t i = 0; i < 4; ++i)
     registers.push_back(wrap(LLVM::ExtractValueOp::create(builder, location, all, i)));
   return registers;
+}
+
+llvm::SmallVector<Val> KernelBuilder::matrixStep(NVVM::MMATypes type, int stepK, llvm::ArrayRef<Val> a,
+                                                 llvm::ArrayRef<Val> b, llvm::ArrayRef<Val> c) {
+  bool isInteger = type == NVVM::MMATypes::s8;
+  auto operands = [&](llvm::ArrayRef<Val> list) {
+    llvm::SmallVector<Value> values(list.begin(), list.end());
+    if (type == NVVM::MMATypes::f16)
+      for (Value &value : values)
+        value = LLVM::BitcastOp::create(builder, location, vec(2, builder.getF16Type()), value);
+    return values;
+  };
+  Type sum = isInteger ? i32() : f32();
+  auto resultType = LLVM::LLVMStructType::getLiteral(context(), {sum, sum, sum, sum});
+  std::optional<NVVM::MMAIntOverflow> overflow;
+  if (isInteger)
+    overflow = NVVM::MMAIntOverflow::wrapped;
+  Value d = NVVM::MmaOp::create(builder, location, resultType, operands(a), operands(b),
+                                llvm::SmallVector<Value>(c.begin(), c.end()), {16, 8, stepK}, std::nullopt, overflow,
+                                std::array{type, type}, std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
+  llvm::SmallVector<Val> results;
+  for (int64_t i = 0; i < 4; ++i)
+    results.push_back(wrap(LLVM::ExtractValueOp::create(builder, location, d, i)));
+  return results;
 }
 
 void KernelBuilder::ifThen(Val condition, const std::function<void()> &then) {

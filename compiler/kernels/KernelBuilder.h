@@ -107,6 +107,7 @@ public:
   Val toI64(Val value);         ///< sign extension
   Val truncate32(Val value);    ///< i64 -> i32
   Val zext32(Val value);        ///< i1, i8, i16 -> i32
+  Val zext64(Val value);        ///< i32 -> i64
   Val asFloat(Val bits);        ///< bitcast i32 -> f32
   Val asBits(Val value);        ///< bitcast f32 -> i32
   Val intToFloat(Val value);    ///< signed i32 -> f32
@@ -116,6 +117,11 @@ public:
   Val maximum(Val lhs, Val rhs);
   Val fma(Val a, Val b, Val c);
   Val logicalAnd(Val lhs, Val rhs);
+  Val int64ToFloatRZ(Val value); ///< signed i64 -> f32, truncated
+  /// prmt.b32: each of the selector's four low nibbles names one of the eight bytes of (high, low), the lowest first; bit 3 must be 0.
+  Val permuteBytes(Val low, Val high, Val selector);
+  /// fma.rn.bf16x2 on pairs in i32 registers; subnormals are kept.
+  Val fmaBF16x2(Val a, Val b, Val c);
 
   // Memory. Offsets are in bytes; alignment in bytes.
   Val offset(Val pointer, Val bytes);
@@ -137,6 +143,9 @@ public:
   void waitCopies(int groupsLeft);
   /// Four 8x8 matrices of 16-bit elements, as they stand or transposed.
   llvm::SmallVector<Val> loadMatrixX4(Val sharedRow, bool transpose = false);
+  /// mma.sync m16n8 of `stepK` elements of `type` along K: operands in i32 registers; bf16 and f16 accumulate in four f32, s8 in four i32.
+  llvm::SmallVector<Val> matrixStep(mlir::NVVM::MMATypes type, int stepK, llvm::ArrayRef<Val> a, llvm::ArrayRef<Val> b,
+                                    llvm::ArrayRef<Val> c);
 
   // Control flow.
   using Body = std::function<llvm::SmallVector<Val>()>;

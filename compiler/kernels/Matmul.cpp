@@ -1,4 +1,4 @@
-// The block-scaled matmul: a ring of asynchronous stages, swizzled shared memory, ldmatrix, FP4 matrix steps, fused epilogue.
+// The block-scaled matmul: a ring of asynchronous stages in swizzled shared memory, matrix steps (MatmulStage.h), fused epilogue.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Traffic of a 128x128 tile and 128 of K: 16 KiB of codes and 2 KiB of scales for 2 Mi products. A row of a stage is 64 bytes (128
@@ -8,6 +8,7 @@
 #include "compiler/kernels/Matmul.h"
 
 #include "compiler/kernels/MatmulEpilogue.h"
+#include "compiler/kernels/MatmulStage.h"
 
 using namespace mlir;
 using llvm::SmallVector;
@@ -17,28 +18,19 @@ namespace compiler {
 
 namespace {
 
-constexpr int kStageK = 128;                  // elements of K a stage
-constexpr int kRowBytes = kStageK / 2;        // bytes of codes a row and stage
-constexpr int kChunks = kRowBytes / 16;       // 16-byte copies a row and stage
-constexpr int kStepsPerStage = kStageK / 64;  // matrix steps of K = 64
-static_assert(kWarpN == 32, "four steps of 8 columns are served by one scale register");
-constexpr int kScaleTileBytes = 512;          // 128 rows x 4 K-blocks
-
-int scaleTilesPerStage(Format format) { return kStageK / (4 * formatBlockSize(format)); }
+constexpr int kChunks = kRowBytes / 16; // 16-byte copies a row and stage
 
 class MatmulGenerator {
 public:
   MatmulGenerator(KernelBuilder &k, const Target &target, Format format, const MatmulTile &tile,
-                  const ElementRegion &epilogue)
-      : k(k), target(target), format(format), tile(tile), epilogue(epilogue), warpM(tile.tileM / tile.warpsM),
-        tilesM(warpM / 16), tilesN(kWarpN / 8) {}
+                  const ElementRegion &epilogue, MatmulMode mode)
+      : k(k), target(target), format(format), tile(tile), epilogue(epilogue), mode(mode) {}
 
   void build();
 
 private:
   void prepareCopies();
   void issueCopies(Val stage, Val step);
-  SmallVector<Val> computeStage(Val stage, llvm::ArrayRef<Val> accumulators);
 
   struct Copy {
     Val from;      // global pointer at K = 0, of row 0 where the row does not exist
@@ -53,9 +45,9 @@ private:
   Format format;
   const MatmulTile &tile;
   const ElementRegion &epilogue;
-  int warpM, tilesM, tilesN;
+  MatmulMode mode;
 
-  Val shared, thread, lane, warpRow, warpColumn;
+  Val shared, thread;
   Val sizeM, sizeN, sizeK, numChunks, numScaleTiles, out;
   Val blockRow, blockColumn; // first row of A and of B
   SmallVector<Copy> copies;
@@ -68,16 +60,16 @@ int MatmulTile::stageBytes(Format format) const {
   return (tileM + tileN) * kRowBytes + 2 * scaleTilesPerStage(format) * kScaleTileBytes;
 }
 
-llvm::ArrayRef<MatmulTile> matmulTiles() {
+llvm::ArrayRef<MatmulTile> matmulTiles(const Target &target, MatmulMode mode) {
   // One row of tiles for a handful of tokens; eight warps of 64x32 for large problems; four of 32x32 where 128x128 tiles would
   // leave most of the GPU idle.
   static const MatmulTile tiles[] = {{16, 128, 1, 4, 4}, {128, 128, 2, 4, 4}, {64, 64, 2, 2, 4}};
+  // Combining block sums in integers is bound by arithmetic and long: warps of 16x32 only.
+  static const MatmulTile faithful[] = {{16, 128, 1, 4, 4}, {64, 64, 4, 2, 4}};
+  if (!target.hasBlockScaledStep() && mode == MatmulMode::Faithful)
+    return faithful;
   return tiles;
 }
-
-/// Where row r of a scale tile (16 bytes: the scales of rows r, r + 32, r + 64, r + 96) stands. The lanes of a quarter-warp read rows
-/// 2q, 2q + 1 plus 0, 8, 16, 24: flipping two bits by r / 8 spreads them over all banks.
-static Val swizzledScaleRow(Val row) { return row ^ ((row >> 3) << 1); }
 
 /// What each thread copies in every stage: the pointers move by a constant along K.
 void MatmulGenerator::prepareCopies() {
@@ -145,75 +137,6 @@ void MatmulGenerator::issueCopies(Val stage, Val step) {
   k.commitCopies();
 }
 
-/// The matrix steps of one stage. Fragment layout: PTX ISA 9.7.14.5.11; scale lanes: 9.7.14.3.
-SmallVector<Val> MatmulGenerator::computeStage(Val stage, llvm::ArrayRef<Val> accumulators) {
-  Val base = k.offset(shared, stage * tile.stageBytes(format));
-  Val baseB = k.offset(base, tile.tileM * kRowBytes);
-  Val scalesA = k.offset(baseB, tile.tileN * kRowBytes);
-  Val scalesB = k.offset(scalesA, scaleTilesPerStage(format) * kScaleTileBytes);
-
-  // Matrices of an A load: (rows 0-7, rows 8-15) x (first, second 32 of K); of a B load: 8 columns' two halves of K, then the next 8.
-  Val inMatrix = lane & 7, matrix = lane >> 3;
-  Val swizzle = (inMatrix >> 1) & 3;
-  Val rowA = warpRow + inMatrix + (matrix & 1) * 8, halfA = matrix >> 1;
-  Val rowB = warpColumn + inMatrix + (matrix >> 1) * 8, halfB = matrix & 1;
-
-  // Lane 4g + t holds the scales of row g + 8t of every 32: with thread-ids 0, 1 (A) and 0..3 (B) one register serves two tiles of
-  // A or four of B, and its neighbours in memory the next 32 rows.
-  Val scaleLane = (lane >> 2) + (lane & 3) * 8;
-  Val tileRowA = (blockRow + warpRow) & 127, tileRowB = (blockColumn + warpColumn) & 127;
-  Val scaleRowA = warpM >= 32 ? scaleLane : (lane >> 2) + (lane & 1) * 8 + (tileRowA & 31);
-  // Whole rows of 16 bytes: 32 lanes then read 512 bytes without a conflict, where single words would lie 16 bytes apart. Which of
-  // the four words are this warp's is the same for all lanes.
-  auto loadWords = [&](Val scales, Val scaleRow, Val tileRow, int numWords) {
-    Val vector = k.load(k.vec(4, k.i32()), k.offset(scales, swizzledScaleRow(scaleRow) * 16), 16);
-    SmallVector<Val> words;
-    Val first = tileRow >> 5;
-    for (int i = 0; i < numWords; ++i) {
-      Val word = k.extract(vector, i);
-      for (int base = numWords; base < 4; base += numWords)
-        word = k.select(equals(first, base), k.extract(vector, base + i), word);
-      words.push_back(word);
-    }
-    return words;
-  };
-  int scaleWordsA = std::max(1, warpM / 32);
-
-  SmallVector<Val> sums(accumulators);
-  SmallVector<Val> wordsA;
-  Val wordB;
-  int stepsPerScaleTile = format == Format::NVFP4 ? 1 : 2;
-  for (int step = 0; step < kStepsPerStage; ++step) {
-    if (step % stepsPerScaleTile == 0) {
-      int tileBytes = (step / stepsPerScaleTile) * kScaleTileBytes;
-      wordsA = loadWords(k.offset(scalesA, tileBytes), scaleRowA, tileRowA, scaleWordsA);
-      wordB = loadWords(k.offset(scalesB, tileBytes), scaleLane, tileRowB, 1)[0];
-    }
-    Val chunkA = ((halfA + 2 * step) ^ swizzle) << 4, chunkB = ((halfB + 2 * step) ^ swizzle) << 4;
-    SmallVector<SmallVector<Val>> fragmentsA, fragmentsB;
-    for (int m = 0; m < tilesM; ++m)
-      fragmentsA.push_back(k.loadMatrixX4(k.offset(k.offset(base, rowA * kRowBytes + chunkA), m * 16 * kRowBytes)));
-    for (int n = 0; n < tilesN; n += 2) {
-      SmallVector<Val> pair = k.loadMatrixX4(k.offset(k.offset(baseB, rowB * kRowBytes + chunkB), n * 8 * kRowBytes));
-      fragmentsB.push_back({pair[0], pair[1]});
-      fragmentsB.push_back({pair[2], pair[3]});
-    }
-    ScaleSelectors selectors;
-    selectors.byte = 2 * (step % stepsPerScaleTile);
-    for (int m = 0; m < tilesM; ++m)
-      for (int n = 0; n < tilesN; ++n) {
-        selectors.threadA = m % 2;
-        selectors.threadB = n;
-        int first = (m * tilesN + n) * 4;
-        llvm::ArrayRef<Val> sum = llvm::ArrayRef<Val>(sums).slice(first, 4);
-        SmallVector<Val> result = target.matrixStep(k, format, fragmentsA[m], fragmentsB[n], sum, wordsA[m / 2], wordB,
-                                                    selectors);
-        llvm::copy(result, sums.begin() + first);
-      }
-  }
-  return sums;
-}
-
 void MatmulGenerator::build() {
   bool isNVFP4 = format == Format::NVFP4;
   unsigned next = isNVFP4 ? 6 : 4;
@@ -224,16 +147,18 @@ void MatmulGenerator::build() {
 
   shared = k.shared();
   thread = k.threadId();
-  lane = thread & 31;
   Val warp = thread >> 5;
-  warpRow = (warp / tile.warpsN) * warpM;
-  warpColumn = (warp % tile.warpsN) * kWarpN;
+  Val warpRow = (warp / tile.warpsN) * (tile.tileM / tile.warpsM), warpColumn = (warp % tile.warpsN) * kWarpN;
   numChunks = ((sizeK + 63) >> 6) << 1;
   int tileK = 4 * formatBlockSize(format);
   numScaleTiles = (sizeK + (tileK - 1)) / tileK;
 
   std::tie(blockRow, blockColumn) = placeTile(k, sizeM, sizeN, tile.tileM, tile.tileN);
   prepareCopies();
+  StageContext context{k, target, format, tile, thread & 31, warpRow, warpColumn, blockRow, blockColumn};
+  std::unique_ptr<StageMath> math = target.hasBlockScaledStep()  ? makeHardwareStage(context)
+                                    : mode == MatmulMode::Fast ? makeFastStage(context)
+                                                               : makeFaithfulStage(context);
 
   Val one = k.c32(1);
   for (int stage = 0; stage < tile.stages - 1; ++stage)
@@ -241,7 +166,7 @@ void MatmulGenerator::build() {
 
   // Ring: slot `read` holds step i; slot `write` was read in the step before, which the barrier has put behind every warp.
   SmallVector<Val> carried = {k.c32(0), k.c32(tile.stages - 1)};
-  carried.append(tilesM * tilesN * 4, k.cf(0.0f));
+  carried.append(context.tilesM() * context.tilesN() * 4, k.cf(0.0f));
   Val numSteps = (sizeK + (kStageK - 1)) / kStageK;
   SmallVector<Val> results = k.forLoop(k.c32(0), numSteps, one, carried, [&](Val step, llvm::ArrayRef<Val> state) {
     Val read = state[0], write = state[1];
@@ -250,11 +175,12 @@ void MatmulGenerator::build() {
     issueCopies(write, step + (tile.stages - 1));
     SmallVector<Val> next = {k.select(equals(read, tile.stages - 1), k.c32(0), read + 1),
                              k.select(equals(write, tile.stages - 1), k.c32(0), write + 1)};
-    next.append(computeStage(read, state.drop_front(2)));
+    next.append(math->compute(k.offset(shared, read * tile.stageBytes(format)), state.drop_front(2)));
     return next;
   });
   k.waitCopies(0);
   k.barrier();
+  math->finish(llvm::MutableArrayRef<Val>(results).drop_front(2));
 
   Val alpha;
   if (isNVFP4) {
@@ -263,11 +189,11 @@ void MatmulGenerator::build() {
     alpha = (amaxA * amaxB) / k.cf(7225344.0f);
   }
   TileWriter writer(k, epilogue, next + 4, out, sizeM, sizeN);
-  writer.store({blockRow + warpRow, blockColumn + warpColumn, tilesM, alpha}, llvm::ArrayRef<Val>(results).drop_front(2));
+  writer.store({blockRow + warpRow, blockColumn + warpColumn, context.tilesM(), alpha}, llvm::ArrayRef<Val>(results).drop_front(2));
 }
 
 void buildMatmul(gpu::GPUModuleOp module, llvm::StringRef name, const Target &target, Format format,
-                 const MatmulTile &tile, const ElementRegion &epilogue) {
+                 const MatmulTile &tile, const ElementRegion &epilogue, MatmulMode mode) {
   auto global = LLVM::LLVMPointerType::get(module.getContext(), 1);
   auto i32 = IntegerType::get(module.getContext(), 32);
   SmallVector<Type> params(format == Format::NVFP4 ? 7 : 5, global);
@@ -275,7 +201,7 @@ void buildMatmul(gpu::GPUModuleOp module, llvm::StringRef name, const Target &ta
   params.append(epilogue.operands.size(), global);
   KernelBuilder k(module, name, params, tile.numThreads());
   permitAccumulation(k, epilogue, format == Format::NVFP4 ? 6 : 4);
-  MatmulGenerator(k, target, format, tile, epilogue).build();
+  MatmulGenerator(k, target, format, tile, epilogue, mode).build();
   k.finish();
 }
 

@@ -24,14 +24,14 @@ struct MatmulTile {
 };
 
 /// The tile shapes, in the order in which a plan tries them.
-llvm::ArrayRef<MatmulTile> matmulTiles();
+llvm::ArrayRef<MatmulTile> matmulTiles(const Target &target, MatmulMode mode);
 
 /// out[m, n] = epilogue(alpha * sum_k a[m, k] b[n, k]), both operands stored rows by K (Numerics.h, storage).
 ///
 /// Parameters: codes and scales of A, codes and scales of B, [amax of A, amax of B: nvfp4], out, M, N, K (i32), then one pointer
 /// for each epilogue operand. Grid: ceil(M / tileM) * ceil(N / tileN) blocks.
 void buildMatmul(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const Target &target, Format format,
-                 const MatmulTile &tile, const ElementRegion &epilogue);
+                 const MatmulTile &tile, const ElementRegion &epilogue, MatmulMode mode);
 
 } // namespace compiler
 } // namespace fourfold

@@ -74,7 +74,7 @@ void PlanWriter::addMatmul(fp4::MatmulOp op, fp4::EpilogueOp epilogue) {
   if (epilogue)
     launch.label += (", epilogue " + valueName(result)).str();
   launch.args = args;
-  for (const MatmulTile &tile : matmulTiles()) {
+  for (const MatmulTile &tile : matmulTiles(target, mode)) {
     Expr blocks = plan::ceilDiv(sizeM, tile.tileM) * plan::ceilDiv(sizeN, tile.tileN);
     plan::Variant variant;
     variant.kernel = ("matmul_" + formatName(format) + "_" + Twine(tile.tileM) + "x" + Twine(tile.tileN) + suffix).str();
@@ -85,7 +85,7 @@ void PlanWriter::addMatmul(fp4::MatmulOp op, fp4::EpilogueOp epilogue) {
     if (variant.when == Expr(0))
       continue;
     if (isNewKernel(variant.kernel))
-      buildMatmul(kernels, variant.kernel, target, format, tile, region);
+      buildMatmul(kernels, variant.kernel, target, format, tile, region, mode);
     launch.variants.push_back(variant);
   }
   append(std::move(launch));

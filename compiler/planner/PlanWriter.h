@@ -68,6 +68,8 @@ public:
   // Phases.
   /// Launches from here on belong to this phase.
   void setPhase(int phase) { currentPhase = phase; }
+  /// How products are summed on targets without FP4 tensor cores.
+  void setMode(MatmulMode value) { mode = value; }
   /// Whether statistics are reduced over ranks.
   void setDistributed(bool value) { distributed = value; }
   /// Buffers that several phases use become the caller's to keep. Call once, when all launches are there.
@@ -121,6 +123,7 @@ private:
   llvm::StringSet<> kernelNames;
   int currentPhase = 0;
   bool distributed = false;
+  MatmulMode mode = MatmulMode::Fast;
 };
 
 } // namespace compiler

@@ -21,8 +21,10 @@ namespace {
 
 class Planner {
 public:
-  Planner(func::FuncOp func, const Target &target, plan::Plan &plan, gpu::GPUModuleOp kernels)
-      : func(func), plan(plan), writer(plan, kernels, target, shapes) {}
+  Planner(func::FuncOp func, const Target &target, MatmulMode mode, plan::Plan &plan, gpu::GPUModuleOp kernels)
+      : func(func), plan(plan), writer(plan, kernels, target, shapes) {
+    writer.setMode(mode);
+  }
 
   LogicalResult run();
 
@@ -436,18 +438,20 @@ LogicalResult Planner::run() {
   return success();
 }
 
-FailureOr<PlannedSpec> planSpec(func::FuncOp func, const Target &target) {
+FailureOr<PlannedSpec> planSpec(func::FuncOp func, const Target &target, MatmulMode mode) {
   PlannedSpec result;
   result.plan.spec = func.getName().str();
   result.plan.target = target.name().str();
   result.plan.ptxVersion = target.ptxVersion().str();
+  if (!target.hasBlockScaledStep())
+    result.plan.mode = modeName(mode).str();
   // Specs load only what they mention; kernels are built from these.
   func.getContext()
       ->loadDialect<arith::ArithDialect, gpu::GPUDialect, LLVM::LLVMDialect, math::MathDialect, NVVM::NVVMDialect,
                     scf::SCFDialect>();
   OpBuilder builder(func.getContext());
   result.kernels = gpu::GPUModuleOp::create(builder, func.getLoc(), "kernels");
-  if (failed(Planner(func, target, result.plan, *result.kernels).run()))
+  if (failed(Planner(func, target, mode, result.plan, *result.kernels).run()))
     return failure();
   if (std::string problem = result.plan.validate(); !problem.empty())
     return func.emitOpError() << "has a plan that does not validate: " << problem, failure();

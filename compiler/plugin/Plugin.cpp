@@ -1,13 +1,16 @@
 // libfourfold_jit.so: the compiler behind the C interface of plan/CompilerPlugin.h.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
+#include "compiler/codegen/CudaFunctions.h"
 #include "compiler/codegen/Ptx.h"
 #include "compiler/evaluate/Evaluate.h"
+#include "compiler/evaluate/Unchecked.h"
 #include "compiler/frontend/Frontend.h"
 #include "compiler/host/Api.h"
 #include "compiler/host/Lower.h"
 #include "compiler/planner/Planner.h"
 #include "compiler/recipe/Recipe.h"
+#include "plan/CompilerNote.h"
 #include "plan/CompilerPlugin.h"
 
 #include "mlir/IR/MLIRContext.h"
@@ -87,6 +90,10 @@ int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *
   if (!target)
     return reporter.fail(why);
 
+  std::optional<MatmulMode> mode = parseMode(asString(request->mode));
+  if (!mode)
+    return reporter.fail("unknown mode '" + asString(request->mode) + "'; expects fast or faithful");
+
   Session session;
   if (!session.open({request->text, request->textSize}, asString(request->fileName), asString(request->function),
                     asStrings(request->absent, request->numAbsent), reporter))
@@ -100,7 +107,7 @@ int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *
     reporter.send("signature", signature->toJson());
     return 0;
   }
-  FailureOr<PlannedSpec> planned = planSpec(session.spec.function, *target);
+  FailureOr<PlannedSpec> planned = planSpec(session.spec.function, *target, *mode);
   if (failed(planned)) {
     session.reportErrors(reporter, "the spec cannot be planned");
     return 1;
@@ -120,6 +127,11 @@ int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *
   FailureOr<std::string> code = failure();
   if (succeeded(lowerToLLVMDialect(*planned->kernels)))
     code = translateModule(*planned->kernels, *target, emit == "ptx");
+  // Files that they include, the toolkit's too, may change when the spec does not.
+  if (emit == "ptx" && !calledFunctions(session.spec.function).empty())
+    reporter.send("volatile", "CUDA C++ functions");
+  if (succeeded(code) && emit == "ptx" && failed(addCudaFunctions(session.spec.function, *target, &*code)))
+    code = failure();
   if (failed(code)) {
     session.reportErrors(reporter, "the kernels cannot be lowered");
     return 1;
@@ -138,10 +150,16 @@ int32_t evaluateSpec(const FourfoldEvaluateRequest *request, FourfoldTensorSink 
   if (!session.open({request->text, request->textSize}, asString(request->fileName), asString(request->function),
                     asStrings(request->absent, request->numAbsent), reporter))
     return 1;
+  for (const UncheckedValue &value : uncheckedValues(session.spec.function)) {
+    if (value.isResult && !request->intermediates)
+      return reporter.fail("result '" + value.name + "' cannot be evaluated: " + value.reason + "; run the spec on a device");
+    reporter.send("unchecked", value.name + "\t" + value.reason);
+  }
   auto emit = [&](const char *part, const FourfoldHostTensor &tensor, const float *bound) {
     tensors(user, part, &tensor, bound);
   };
-  if (failed(evaluate(session.spec.function, {request->inputs, request->numInputs}, request->intermediates != 0, emit))) {
+  if (failed(evaluate(session.spec.function, {request->inputs, request->numInputs}, request->intermediates != 0, emit,
+                      /*anyOrder=*/asString(request->mode) == modeName(MatmulMode::Fast)))) {
     session.reportErrors(reporter, "the spec cannot be evaluated");
     return 1;
   }
@@ -200,8 +218,12 @@ int32_t listTargets(FourfoldSink sink, void *user) {
 } // namespace compiler
 } // namespace fourfold
 
+/// In a section of its own: who has the file knows the version without loading it.
+__attribute__((section(FOURFOLD_NOTE_SECTION))) static const fourfold::CompilerNote kNote = {
+    {'F', 'O', 'U', 'R', 'F', 'O', 'L', 'D'}, FOURFOLD_COMPILER_ABI, "fourfold 0.1.0, LLVM " LLVM_VERSION_STRING};
+
 extern "C" __attribute__((visibility("default"))) const FourfoldCompilerApi *fourfoldCompilerApi(void) {
-  static const FourfoldCompilerApi api = {FOURFOLD_COMPILER_ABI, "fourfold 0.1.0, LLVM " LLVM_VERSION_STRING,
+  static const FourfoldCompilerApi api = {FOURFOLD_COMPILER_ABI, kNote.version,
                                           fourfold::compiler::compile, fourfold::compiler::evaluateSpec,
                                           fourfold::compiler::listTargets, fourfold::compiler::link,
                                           fourfold::compiler::hostPrepare, fourfold::host::apiRelease,

@@ -52,6 +52,7 @@ public:
 private:
   LogicalResult check(func::FuncOp function, const Role &role);
   LogicalResult addArguments(func::FuncOp function);
+  LogicalResult addDeclarations(ModuleOp module);
   void addBody(func::FuncOp function);
   LogicalResult removeDuplicates();
   LogicalResult sortByPhase();
@@ -113,6 +114,23 @@ LogicalResult Linker::addArguments(func::FuncOp function) {
     if (entry->second.getType() != argument.getType())
       return function.emitOpError() << "takes '" << name << "' as " << argument.getType()
                                     << ", but another function of the recipe as " << entry->second.getType();
+  }
+  return success();
+}
+
+/// Functions in CUDA C++ that several specs declare must be the same.
+LogicalResult Linker::addDeclarations(ModuleOp module) {
+  OpBuilder builder(&context);
+  builder.setInsertionPoint(linked.function);
+  for (auto op : module.getOps<fp4::CudaOp>()) {
+    Operation *other = linked.module->lookupSymbol(op.getSymName());
+    if (!other) {
+      builder.clone(*op);
+    } else if (other->getName() != op->getName() || other->getAttrDictionary() != op->getAttrDictionary()) {
+      InFlightDiagnostic error = op.emitOpError() << "'" << op.getSymName() << "' is something else in another spec of the recipe";
+      error.attachNote(other->getLoc()) << "the other one";
+      return error;
+    }
   }
   return success();
 }
@@ -211,7 +229,7 @@ FailureOr<ParsedSpec> Linker::run(llvm::ArrayRef<RecipeSource> sources, bool dis
     const Role &role = roleOf(static_cast<int>(index));
     FailureOr<ParsedSpec> parsed = parseSpec(source.text, source.fileName, context, role.function);
     if (failed(parsed) || failed(check(parsed->function, role)) || failed(dropAbsent(parsed->function, absent)) ||
-        failed(addArguments(parsed->function)))
+        failed(addDeclarations(*parsed->module)) || failed(addArguments(parsed->function)))
       return failure();
     addBody(parsed->function);
   }

@@ -3,6 +3,8 @@
 
 #include "compiler/targets/Sm120.h"
 
+#include "compiler/targets/SoftwareConversions.h"
+
 using namespace mlir;
 
 namespace fourfold {
@@ -24,10 +26,7 @@ Val Sm120Target::encodeE4M3(KernelBuilder &k, Val value) const {
 }
 
 Val Sm120Target::decodeE4M3(KernelBuilder &k, Val byte) const {
-  // A subnormal byte is its mantissa times 2^-9; a normal one has the fields of an fp32 with another bias (127 - 7 = 120).
-  Val subnormal = k.intToFloat(byte) * k.cf(0.001953125f);
-  Val normal = k.asFloat((byte << 20) + (int64_t{120} << 23));
-  return k.select(byte < 8, subnormal, normal);
+  return softwareDecodeE4M3(k, byte);
 }
 
 llvm::SmallVector<Val> Sm120Target::matrixStep(KernelBuilder &k, Format format, llvm::ArrayRef<Val> a,

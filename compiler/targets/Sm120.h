@@ -22,6 +22,7 @@ public:
   Val encodeE2M1Pair(KernelBuilder &k, Val low, Val high) const override;
   Val encodeE4M3(KernelBuilder &k, Val value) const override;
   Val decodeE4M3(KernelBuilder &k, Val byte) const override;
+  bool hasBlockScaledStep() const override { return true; }
   llvm::SmallVector<Val> matrixStep(KernelBuilder &k, Format format, llvm::ArrayRef<Val> a, llvm::ArrayRef<Val> b,
                                     llvm::ArrayRef<Val> c, Val scaleA, Val scaleB,
                                     ScaleSelectors selectors) const override;

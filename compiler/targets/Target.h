@@ -9,6 +9,7 @@
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 
+#include <optional>
 #include <string>
 
 namespace fourfold {
@@ -21,6 +22,16 @@ enum class Format { NVFP4, MXFP4 };
 llvm::StringRef formatName(Format format);
 /// Elements of K that share a scale: 16 or 32.
 int formatBlockSize(Format format);
+
+/// How block-scaled products are summed on targets without FP4 tensor cores. Fast: operands dequantized to bf16, where all products are
+/// exact, and fp32 accumulation. Faithful: the bits of an FP4 tensor core as dialect/MmaModel.h has it. Where tensor cores take FP4 there
+/// is one way to sum, which is what faithful means, and both modes give the same kernels.
+enum class MatmulMode { Fast, Faithful };
+
+/// "fast" or "faithful".
+llvm::StringRef modeName(MatmulMode mode);
+/// The mode of that name; "" is fast. None for anything else.
+std::optional<MatmulMode> parseMode(llvm::StringRef name);
 
 /// Which of the lanes' scale registers one matrix step reads (PTX ISA 9.7.14.3): lanes of A are chosen by `threadA` (0..1), lanes
 /// of B by `threadB` (0..3), the first byte of the register by `byte` (0 for four scales, 0 or 2 for two).
@@ -50,10 +61,13 @@ public:
   virtual Val encodeE4M3(KernelBuilder &k, Val value) const = 0;
   /// The f32 value of a non-negative e4m3 byte in an i32.
   virtual Val decodeE4M3(KernelBuilder &k, Val byte) const = 0;
-  /// One step of 16 x 8 x 64 on FP4 fragments: A in 4, B in 2, C in 4 registers; returns D.
+
+  /// Whether the tensor cores take FP4 and block scales; where not, matmuls are made of other steps, in one of two modes.
+  virtual bool hasBlockScaledStep() const { return false; }
+  /// One step of 16 x 8 x 64 on FP4 fragments: A in 4, B in 2, C in 4 registers; returns D. Only where `hasBlockScaledStep`.
   virtual llvm::SmallVector<Val> matrixStep(KernelBuilder &k, Format format, llvm::ArrayRef<Val> a,
                                             llvm::ArrayRef<Val> b, llvm::ArrayRef<Val> c, Val scaleA, Val scaleB,
-                                            ScaleSelectors selectors) const = 0;
+                                            ScaleSelectors selectors) const;
 };
 
 /// The target of that name, or null with `*why` set: unknown (with the known names), or known but without kernels yet.

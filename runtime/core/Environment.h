@@ -27,6 +27,9 @@ inline std::string cudaHome() {
   return home.empty() ? "/usr/local/cuda" : home;
 }
 
+/// FOURFOLD_NVJITLINK: path of nvJitLink, or "off" to leave machine code to ptxas and the driver.
+inline std::string nvJitLink() { return read("FOURFOLD_NVJITLINK"); }
+
 } // namespace environment
 } // namespace fourfold
 

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 namespace fourfold {
 
@@ -50,26 +49,6 @@ static Status checkTarget(const plan::Plan &plan, const Device &device) {
   return {StatusCode::Unsupported,
           fmt::format("'{}' was compiled for {}, but device '{}' runs {}: compile for {}", plan.spec, plan.target,
                       device.name(), device.target(), device.target())};
-}
-
-Status Executable::Impl::loadModule(const std::string &ptx) {
-  std::array<char, 16384> errorLog{}, infoLog{};
-  int options[] = {kJitErrorLogBuffer, kJitErrorLogBufferSize, kJitInfoLogBuffer, kJitInfoLogBufferSize};
-  // The driver API passes sizes in the pointer itself.
-  void *values[] = {errorLog.data(), reinterpret_cast<void *>(errorLog.size() - 1), infoLog.data(),
-                    reinterpret_cast<void *>(infoLog.size() - 1)};
-  const Device::Impl &impl = deviceImpl();
-  CUresult result = impl.driver->moduleLoadDataEx(&module, ptx.c_str(), 4, options, values);
-  if (result == kSuccess)
-    return {};
-  module = nullptr;
-  Status status = impl.check(result, fmt::format("cannot load the PTX of '{}' for {}", plan.spec, plan.target));
-  std::string log = errorLog.data();
-  while (!log.empty() && log.back() == '\n')
-    log.pop_back();
-  if (log.empty() || status.message().find(log) != std::string::npos)
-    return status;
-  return {status.code(), status.message() + "\n" + log};
 }
 
 Status Executable::Impl::findFunctions() {

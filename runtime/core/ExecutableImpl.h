@@ -30,6 +30,7 @@ struct Executable::Impl {
 
   const Device::Impl &deviceImpl() const { return *device.impl; }
   Status loadModule(const std::string &ptx);
+  bool loadCubin(const std::string &ptx, Status *status);
   Status findFunctions();
   void findUses();
 };

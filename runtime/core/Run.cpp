@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <set>
 
 namespace fourfold {
 
@@ -47,6 +48,9 @@ public:
   Run(const Run &) = delete;
   Run &operator=(const Run &) = delete;
   ~Run() {
+    for (CUevent event : events)
+      if (event)
+        driver.eventDestroy(event);
     if (stream) {
       // Memory must not be freed under a kernel that still runs.
       driver.streamSynchronize(stream);
@@ -59,6 +63,10 @@ public:
             device.check(driver.streamCreate(&stream, /*CU_STREAM_NON_BLOCKING=*/1), "cannot make a stream");
         !status.ok())
       return status;
+    for (CUevent &event : events)
+      if (options.records && !device.emulated)
+        if (Status status = device.check(driver.eventCreate(&event, /*flags=*/0), "cannot make an event"); !status.ok())
+          return status;
     if (Status status = allocate(); !status.ok())
       return status;
     const plan::Plan &plan = executable.plan;
@@ -103,15 +111,24 @@ private:
       if (options.records)
         if (Status status = device.check(driver.streamSynchronize(stream), "a kernel failed"); !status.ok())
           return status;
+      if (options.records && !device.emulated)
+        driver.eventRecord(events[0], stream);
       auto start = std::chrono::steady_clock::now();
       if (Status status = device.check(enqueue(driver, step, stream, address), what); !status.ok())
         return status;
       if (!options.records)
         continue;
+      if (!device.emulated)
+        driver.eventRecord(events[1], stream);
       if (Status status = device.check(driver.streamSynchronize(stream), what); !status.ok())
         return status;
       LaunchRecord record;
       record.milliseconds = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+      // The device's own clock leaves out the way to it.
+      float measured = 0;
+      if (!device.emulated && driver.eventElapsedTime(&measured, events[0], events[1]) == kSuccess)
+        record.milliseconds = static_cast<double>(measured);
+      record.bufferBytes = bytesTouched(step);
       record.label = plan.launches[i].label;
       if (step.function)
         record.kernel = plan.launches[i].variants[step.variant].kernel;
@@ -121,6 +138,20 @@ private:
       options.records->push_back(std::move(record));
     }
     return {};
+  }
+
+  /// The sizes of all buffers that a launch has, each once; of a memset what it sets.
+  uint64_t bytesTouched(const BoundLaunch &step) const {
+    if (!step.function)
+      return step.bytes;
+    std::set<int> touched;
+    for (const BoundLaunch::Argument &argument : step.args)
+      if (argument.buffer >= 0)
+        touched.insert(argument.buffer);
+    uint64_t bytes = 0;
+    for (int buffer : touched)
+      bytes += bound.bufferBytes[static_cast<size_t>(buffer)];
+    return bytes;
   }
 
   Status read(size_t buffer, std::vector<uint8_t> *bytes) {
@@ -163,6 +194,8 @@ private:
   const DriverTable &driver;
   std::vector<DeviceMemory> buffers;
   CUstream stream = nullptr;
+  /// Around a launch that is timed on a GPU.
+  CUevent events[2] = {nullptr, nullptr};
 };
 
 /// Brings the inputs into the spec's order. Every input once, none besides, each of the right type and size.

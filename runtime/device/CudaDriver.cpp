@@ -22,14 +22,14 @@ Loaded load() {
   SharedLibrary library;
   std::string error;
   if (!library.open("libcuda.so.1", &error)) {
-    loaded.problem = fmt::format("no NVIDIA driver: {}", error);
+    loaded.problem = fmt::format("no NVIDIA driver ({})", error);
     return loaded;
   }
   std::string missing = fillTable(&loaded.table, [&](const char *symbol) { return library.symbol(symbol); });
   // The driver keeps threads of its own: it must not be unloaded.
   library.release();
   if (!missing.empty()) {
-    loaded.problem = fmt::format("the NVIDIA driver (libcuda.so.1) is too old: it lacks {}", missing);
+    loaded.problem = fmt::format("the NVIDIA driver (libcuda.so.1) is too old, it lacks {}: update it to one for CUDA 12 or later", missing);
     return loaded;
   }
   if (CUresult result = loaded.table.init(0); result != kSuccess)

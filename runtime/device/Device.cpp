@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 namespace fourfold {
 
 using namespace device;
@@ -25,6 +27,13 @@ Status Device::Impl::check(CUresult result, const std::string &what) const {
   std::string details = finding ? finding() : "";
   if (details.empty())
     details = errorText(*driver, result);
+  size_t free = 0, total = 0;
+  if (result == kErrorOutOfMemory && !emulated && driver->memGetInfo(&free, &total) == kSuccess)
+    details += fmt::format("; {} of its {} bytes are free", free, total);
+  if (isSticky(result) && !emulated)
+    details += fmt::format("; the context of {} is lost with all its memory: no call on it can succeed any more in this process, "
+                           "start the program again",
+                           name);
   StatusCode code = result == kErrorOutOfMemory ? StatusCode::OutOfMemory : StatusCode::DeviceError;
   return {code, fmt::format("{} on {}: {}", what, name, details)};
 }
@@ -32,16 +41,20 @@ Status Device::Impl::check(CUresult result, const std::string &what) const {
 const std::string &Device::name() const { return impl->name; }
 const std::string &Device::description() const { return impl->description; }
 const std::string &Device::target() const { return impl->target; }
+const std::string &Device::choice() const { return impl->choice; }
 bool Device::isEmulated() const { return impl->emulated; }
 const DriverTable &Device::driver() const { return *impl->driver; }
 
 std::string targetForCapability(int major, int minor) {
-  if (major == 8)
+  if (major == 8 && minor <= 9)
     return "sm_80";
-  if ((major == 9 && minor == 0) || (major == 10 && (minor == 0 || minor == 3)) || (major == 12 && minor <= 1))
+  if ((major == 9 && minor == 0) || (major == 12 && minor <= 1))
     return fmt::format("sm_{}{}a", major, minor);
   return "";
 }
+
+/// What to do without a usable GPU.
+static std::string instead() { return fmt::format("use emulated:{}, which needs none", kDefaultEmulated); }
 
 Status openDevice(const DriverTable &driver, int ordinal, const std::string &name, const std::string &target,
                   std::string (*finding)(), Device *device) {
@@ -63,15 +76,18 @@ Status openDevice(const DriverTable &driver, int ordinal, const std::string &nam
   impl->description = text;
   if (target.empty()) {
     int major = 0, minor = 0;
-    driver.deviceGetAttribute(&major, kAttributeComputeMajor, impl->device);
-    driver.deviceGetAttribute(&minor, kAttributeComputeMinor, impl->device);
+    for (auto [attribute, value] : {std::pair{kAttributeComputeMajor, &major}, {kAttributeComputeMinor, &minor}})
+      if (Status status = impl->check(driver.deviceGetAttribute(value, attribute, impl->device),
+                                      "cannot read the device's compute capability");
+          !status.ok())
+        return status;
     impl->target = targetForCapability(major, minor);
     if (impl->target.empty())
       return {StatusCode::Unsupported,
               fmt::format(
-                  "device '{}' ({}) has compute capability {}.{}; kernels can be compiled for 8.x, 9.0, 10.0, 10.3, "
-                  "12.0 and 12.1",
-                  name, impl->description, major, minor)};
+                  "device '{}' ({}) has compute capability {}.{}; kernels can be compiled for 8.0 to 8.9 (sm_80), 9.0 (sm_90a), "
+                  "12.0 (sm_120a) and 12.1 (sm_121a): use another GPU, or {}",
+                  name, impl->description, major, minor, instead())};
   }
   if (Status status = impl->check(driver.primaryCtxRetain(&impl->context, impl->device), "cannot make a context");
       !status.ok())
@@ -122,21 +138,51 @@ static Status openCuda(const std::string &name, const std::string &number, Devic
   int count = countCudaDevices(&whyNot), ordinal = std::stoi(number);
   if (count == 0)
     return {StatusCode::NotFound,
-            fmt::format("device '{}' does not exist: {}; use emulated:{}", name, whyNot, kDefaultEmulated)};
+            fmt::format("device '{}' does not exist: {}; {}", name, whyNot, instead())};
   if (ordinal >= count)
     return {StatusCode::NotFound,
             fmt::format("device '{}' does not exist: there are {} GPUs, cuda:0 to cuda:{}", name, count, count - 1)};
   return openDevice(*cudaDriver(&whyNot), ordinal, name, "", nullptr, device);
 }
 
+/// The first GPU that can be opened and that kernels can be compiled for; `*whyNot` says what is wrong with each.
+static Status openFirstCuda(const std::vector<std::string> &targets, std::string *whyNot, Device *device) {
+  int count = countCudaDevices(whyNot);
+  for (int i = 0; i < count; ++i) {
+    Device opened;
+    std::string name = fmt::format("cuda:{}", i), reason;
+    Status status = openCuda(name, std::to_string(i), &opened);
+    if (status.ok() && (targets.empty() || std::find(targets.begin(), targets.end(), opened.target()) != targets.end())) {
+      *device = std::move(opened);
+      return {};
+    }
+    reason = status.ok() ? fmt::format("device '{}' ({}) needs kernels for {}, and the compiler has those for {}", name,
+                                       opened.description(), opened.target(), fmt::join(targets, ", "))
+                         : status.message();
+    *whyNot += (whyNot->empty() ? "" : "; ") + reason;
+  }
+  return {StatusCode::NotFound, *whyNot};
+}
+
+Status Device::openAuto(const std::vector<std::string> &targets, Device *device) {
+  std::string whyNot, name = std::string("emulated:") + kDefaultEmulated, choice;
+  Device opened;
+  if (openFirstCuda(targets, &whyNot, &opened).ok()) {
+    choice = fmt::format("{} ({}): the first GPU with kernels ({})", opened.name(), opened.description(), opened.target());
+  } else {
+    if (Status status = openEmulated(name, kDefaultEmulated, &opened); !status.ok())
+      return status;
+    choice = fmt::format("{}: {}", opened.name(), whyNot);
+  }
+  opened.impl->choice = std::move(choice);
+  *device = std::move(opened);
+  return {};
+}
+
 Status Device::open(const std::string &name, Device *device) {
   constexpr const char *kCuda = "cuda:", *kEmulated = "emulated:";
-  if (name == "auto") {
-    std::string whyNot;
-    if (countCudaDevices(&whyNot) > 0)
-      return openCuda("cuda:0", "0", device);
-    return openEmulated(std::string(kEmulated) + kDefaultEmulated, kDefaultEmulated, device);
-  }
+  if (name == "auto")
+    return openAuto({}, device);
   if (name.rfind(kCuda, 0) == 0)
     return openCuda(name, name.substr(5), device);
   if (name.rfind(kEmulated, 0) == 0)

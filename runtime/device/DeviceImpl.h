@@ -15,6 +15,8 @@ struct Device::Impl {
   device::CUcontext context = nullptr;
   std::string name, description, target;
   bool emulated = false;
+  /// Why "auto" took it. Set before anybody else has the device.
+  mutable std::string choice;
   /// The provider's own words about the calling thread's last error, if it has any.
   std::string (*finding)() = nullptr;
 

@@ -39,12 +39,22 @@ enum : CUresult {
   kErrorNotFound = 500,
   kErrorIllegalAddress = 700,
   kErrorLaunchOutOfResources = 701,
+  kErrorLaunchTimeout = 702,
   kErrorAssert = 710,
   kErrorIllegalInstruction = 715,
   kErrorMisalignedAddress = 716,
   kErrorLaunchFailed = 719,
   kErrorNotSupported = 801,
 };
+
+/// Whether an error ends its context, after which every call in it fails with the same: uncorrectable memory and link errors, and what
+/// kernels do wrong but for a launch that asks for too much.
+constexpr bool isSticky(CUresult result) {
+  constexpr CUresult kEccUncorrectable = 214, kNvlinkUncorrectable = 220, kLaunchTimeout = 702, kHardwareStackError = 714;
+  return result == kEccUncorrectable || result == kNvlinkUncorrectable || result == kErrorIllegalAddress ||
+         result == kLaunchTimeout || result == kErrorAssert ||
+         (result >= kHardwareStackError && result <= kErrorLaunchFailed);
+}
 
 /// CUdevice_attribute values used.
 enum : int {
@@ -95,6 +105,7 @@ enum : int {
   X(moduleGetGlobal, cuModuleGetGlobal_v2, (CUdeviceptr * address, size_t *bytes, CUmodule module, const char *name))  \
   X(funcGetAttribute, cuFuncGetAttribute, (int *value, int attribute, CUfunction function))                            \
   X(funcSetAttribute, cuFuncSetAttribute, (CUfunction function, int attribute, int value))                             \
+  X(memGetInfo, cuMemGetInfo_v2, (size_t * free, size_t * total))                                                      \
   X(memAlloc, cuMemAlloc_v2, (CUdeviceptr * address, size_t bytes))                                                    \
   X(memFree, cuMemFree_v2, (CUdeviceptr address))                                                                      \
   X(memcpyHtoDAsync, cuMemcpyHtoDAsync_v2, (CUdeviceptr to, const void *from, size_t bytes, CUstream stream))          \

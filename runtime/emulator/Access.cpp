@@ -61,7 +61,7 @@ LanePointer sharedPointer(Warp &warp, const Instr &in, int lane, uint64_t addres
   uint8_t *shadow = &shared.shadow[address];
   if (warp.checks) {
     for (uint32_t i = 0; i < bytes; ++i) {
-      if (shadow[i] == kByteMbarrier && in.instrClass != InstrClass::Barrier)
+      if (shadow[i] == kByteMbarrier && !isMbarrier(in))
         report(warp, in, lane, device::kErrorLaunchFailed,
                fmt::format("{} of {} bytes at shared address {:#x}, which holds an mbarrier: only mbarrier "
                            "instructions may touch it until mbarrier.inval",
@@ -157,10 +157,72 @@ LanePointer checkedPointer(Warp &warp, const Instr &in, int lane, Space space, u
   }
 }
 
+/// Where the accesses of all lanes are, when each is aligned, in bounds and needs no other check: `data` and `shadow` at `origin`.
+struct PlainAccess {
+  const uint8_t *data, *shadow;
+  uint64_t origin;
+};
+
+/// False for anything unusual, which is left to checkedPointer: it reports.
+bool plainAccess(Warp &warp, uint32_t mask, Space space, const uint64_t *addresses, uint32_t bytes, PlainAccess *plain) {
+  uint64_t low = ~uint64_t{0}, high = 0, bits = 0;
+  for (int lane = 0; lane < kLanes; ++lane) {
+    bool active = mask >> lane & 1;
+    uint64_t address = addresses[lane];
+    low = active && address < low ? address : low;
+    high = active && address > high ? address : high;
+    bits |= active ? address : 0;
+  }
+  if (!mask || bits & (bytes - 1) || bytes & (bytes - 1))
+    return false;
+  if (space == Space::Shared) {
+    SharedMemory &shared = warp.block->shared;
+    if (warp.checks || low < kSharedStart || high > warp.launch->sharedBytes || high + bytes > warp.launch->sharedBytes)
+      return false;
+    *plain = {shared.data.data(), shared.shadow.data(), 0};
+    return true;
+  }
+  Allocation *allocation = warp.lastAllocation;
+  if (space != Space::Global || !allocation || !allocation->contains(low, bytes) || !allocation->contains(high, bytes))
+    return false;
+  *plain = {allocation->at(low), allocation->shadowAt(low), low};
+  return true;
+}
+
+template <uint32_t kBytes>
+uint32_t loadPlain(Warp &warp, const Instr &in, uint32_t mask, const PlainAccess &plain, const uint64_t *addresses,
+                   uint8_t (*data)[kMaxLaneBytes]) {
+  uint32_t good = mask;
+  for (uint32_t rest = mask; rest; rest &= rest - 1) {
+    int lane = __builtin_ctz(rest);
+    std::memcpy(data[lane], plain.data + (addresses[lane] - plain.origin), kBytes);
+    if (!warp.checks)
+      continue;
+    uint8_t written[kBytes];
+    static_assert(kByteUnwritten == 0);
+    std::memcpy(written, plain.shadow + (addresses[lane] - plain.origin), kBytes);
+    bool all = true;
+    for (uint8_t byte : written)
+      all &= byte != kByteUnwritten;
+    if (all)
+      continue;
+    good &= ~(1u << lane);
+    warp.uninitLine = in.line;
+    warp.uninitAddress = addresses[lane] + static_cast<uint64_t>(std::find(written, written + kBytes, 0) - written);
+  }
+  return good;
+}
+
 uint32_t loadLanes(Warp &warp, const Instr &in, uint32_t mask, Space space, const uint64_t *addresses, uint32_t bytes,
                    uint8_t (*data)[kMaxLaneBytes]) {
   uint32_t good = mask;
-  for (int lane = 0; lane < kLanes; ++lane) {
+  PlainAccess plain;
+  bool isPlain = bytes >= 4 && bytes <= 16 && plainAccess(warp, mask, space, addresses, bytes, &plain);
+  if (isPlain)
+    good = bytes == 4   ? loadPlain<4>(warp, in, mask, plain, addresses, data)
+           : bytes == 8 ? loadPlain<8>(warp, in, mask, plain, addresses, data)
+                        : loadPlain<16>(warp, in, mask, plain, addresses, data);
+  for (int lane = 0; lane < kLanes && !isPlain; ++lane) {
     if (!(mask >> lane & 1))
       continue;
     LanePointer pointer = checkedPointer(warp, in, lane, space, addresses[lane], bytes, AccessKind::Read);
@@ -208,23 +270,29 @@ void countShared(SharedTraffic &traffic, uint32_t mask, const uint64_t *addresse
   // 8-byte accesses are served by half warps, 16-byte ones by quarter warps.
   int group = bytes <= 4 ? 32 : bytes <= 8 ? 16 : bytes <= 16 ? 8 : 4;
   for (int first = 0; first < kLanes; first += group) {
-    uint32_t words[64];
-    int count = 0;
-    for (int lane = first; lane < first + group; ++lane)
-      if (mask >> lane & 1)
-        for (uint64_t word = addresses[lane] / 4; word <= (addresses[lane] + bytes - 1) / 4; ++word)
-          words[count++] = static_cast<uint32_t>(word);
-    if (count == 0)
-      continue;
-    if (!std::is_sorted(words, words + count))
-      std::sort(words, words + count);
-    count = static_cast<int>(std::unique(words, words + count) - words);
-    uint8_t banks[32] = {};
-    int most = 0;
-    for (int i = 0; i < count; ++i)
-      most = std::max<int>(most, ++banks[words[i] % 32]);
+    // A bank serves one of its words a wavefront, to any number of lanes. Words of a bank, each once:
+    uint32_t words[32][64];
+    uint8_t counts[32] = {};
+    int distinct = 0, most = 0;
+    for (int lane = first; lane < first + group; ++lane) {
+      if (!(mask >> lane & 1))
+        continue;
+      auto last = static_cast<uint32_t>((addresses[lane] + bytes - 1) / 4);
+      for (auto word = static_cast<uint32_t>(addresses[lane] / 4); word <= last; ++word) {
+        uint32_t bank = word % 32;
+        int i = 0, count = counts[bank];
+        while (i < count && words[bank][i] != word)
+          ++i;
+        if (i < count)
+          continue;
+        words[bank][count] = word;
+        counts[bank] = static_cast<uint8_t>(++count);
+        ++distinct;
+        most = std::max(most, count);
+      }
+    }
     traffic.wavefronts += static_cast<uint64_t>(most);
-    traffic.minimum += static_cast<uint64_t>((count + 31) / 32);
+    traffic.minimum += static_cast<uint64_t>((distinct + 31) / 32);
   }
 }
 

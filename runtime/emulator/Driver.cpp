@@ -125,6 +125,7 @@ const ErrorText kErrors[] = {
     {kErrorNotFound, "CUDA_ERROR_NOT_FOUND", "named symbol not found"},
     {kErrorIllegalAddress, "CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered"},
     {kErrorLaunchOutOfResources, "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES", "too many resources requested for launch"},
+    {kErrorLaunchTimeout, "CUDA_ERROR_LAUNCH_TIMEOUT", "the launch timed out and was terminated"},
     {kErrorAssert, "CUDA_ERROR_ASSERT", "device-side assert triggered"},
     {kErrorIllegalInstruction, "CUDA_ERROR_ILLEGAL_INSTRUCTION", "an illegal instruction was encountered"},
     {kErrorMisalignedAddress, "CUDA_ERROR_MISALIGNED_ADDRESS", "misaligned address"},
@@ -407,6 +408,14 @@ CUresult funcSetAttribute(CUfunction handle, int attribute, int value) {
   return kSuccess;
 }
 
+CUresult memGetInfo(size_t *free, size_t *total) {
+  FOURFOLD_CONTEXT(context);
+  if (!free || !total)
+    return nullArgument("free or total");
+  *total = kTotalMemory;
+  *free = kTotalMemory - std::min<uint64_t>(kTotalMemory, context->memory.bytesInUse());
+  return kSuccess;
+}
 CUresult memAlloc(CUdeviceptr *address, size_t bytes) {
   FOURFOLD_CONTEXT(context);
   if (!address)

@@ -1,12 +1,15 @@
 // Runs the warps of a block: instruction loop, divergence, barriers.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
+#include "Device.h"
 #include "Warp.h"
-#include "Watchdog.h"
 
 #include "runtime/device/Driver.h"
 
 #include <algorithm>
+#include <chrono>
+#include <climits>
+#include <cstring>
 #include <fmt/format.h>
 
 namespace fourfold {
@@ -16,6 +19,10 @@ namespace {
 
 /// A warp that never waits hands over after this many instructions, so that spinning on another warp makes progress.
 constexpr int kQuantum = 1 << 16;
+/// Rounds of full turns without a store after which warps are suspected of spinning, and the longest loop that is recognised.
+constexpr int kSuspectRounds = 8, kLongestSpin = 1 << 15;
+/// Another block may still write what this one waits for; this long it is given.
+constexpr std::chrono::seconds kPatience{20};
 
 std::string trim(const std::string &text) {
   size_t first = text.find_first_not_of(" \t\r"), last = text.find_last_not_of(" \t\r");
@@ -96,10 +103,10 @@ void branchIndexed(Warp &warp, const Instr &in, uint32_t mask) {
 
 /// Runs until the warp waits, ends or has had its turn.
 template <bool kChecks>
-void runWarp(Warp &warp) {
+void runWarp(Warp &warp, int quantum) {
   const Instr *code = warp.kernel->code.data();
   Counters &counters = warp.block->counters;
-  for (int steps = 0; steps < kQuantum; ++steps) {
+  for (int steps = 0; steps < quantum; ++steps) {
     if (warp.stack.empty()) {
       warp.state = Warp::State::Done;
       break;
@@ -165,6 +172,113 @@ void runWarp(Warp &warp) {
   }
 }
 
+void takeTurn(Warp &warp, int quantum) {
+  if (warp.checks)
+    runWarp<true>(warp, quantum);
+  else
+    runWarp<false>(warp, quantum);
+}
+
+/// Whether the warp comes back to where it is with the same registers: it then does so for ever, unless another writes what it reads.
+/// Sets the lines that it goes through.
+bool repeats(Warp &warp, int *first, int *last) {
+  std::vector<StackEntry> stack = warp.stack;
+  size_t bytes = size_t{warp.kernel->numSlots} * kSlotBytes;
+  std::vector<uint8_t> registers(warp.registers, warp.registers + bytes);
+  *first = INT_MAX;
+  *last = 0;
+  for (int step = 0; step < kLongestSpin; ++step) {
+    takeTurn(warp, 1);
+    if (warp.state != Warp::State::Ready || warp.stack.empty())
+      return false;
+    *first = std::min(*first, warp.kernel->code[warp.pc].line);
+    *last = std::max(*last, warp.kernel->code[warp.pc].line);
+    auto same = [](const StackEntry &a, const StackEntry &b) {
+      return a.pc == b.pc && a.mask == b.mask && a.reconverge == b.reconverge;
+    };
+    if (std::equal(stack.begin(), stack.end(), warp.stack.begin(), warp.stack.end(), same) &&
+        std::memcmp(registers.data(), warp.registers, bytes) == 0)
+      return true;
+  }
+  return false;
+}
+
+/// Finds blocks that will not end: every warp that could run repeats itself, or the budget of instructions is spent.
+class Watchdog {
+public:
+  explicit Watchdog(Block &block) : block(block), atStart(block.counters.totalWarpInstructions()), stores(countStores()) {}
+
+  /// After a round in which every warp that can run has had a turn.
+  void afterRound() {
+    uint64_t budget = state().options.maxInstructions;
+    if (budget && block.counters.totalWarpInstructions() - atStart > budget) {
+      const Warp &warp = firstReady();
+      report(warp, warp.kernel->code[warp.pc], -1, device::kErrorLaunchTimeout,
+             fmt::format("the block has executed more than {} warp instructions, the limit that was set", budget));
+    }
+    if (uint64_t now = countStores(); now != stores) {
+      stores = now;
+      progress();
+      return;
+    }
+    if (++rounds >= kSuspectRounds)
+      look();
+  }
+  void progress() {
+    rounds = 0;
+    spinning = false;
+  }
+
+private:
+  uint64_t countStores() const {
+    const auto &counts = block.counters.warpInstructions;
+    return counts[static_cast<size_t>(InstrClass::GlobalStore)] + counts[static_cast<size_t>(InstrClass::SharedStore)] +
+           counts[static_cast<size_t>(InstrClass::AsyncCopy)];
+  }
+
+  const Warp &firstReady() const {
+    for (const Warp &warp : block.warps)
+      if (warp.state == Warp::State::Ready)
+        return warp;
+    return block.warps.front();
+  }
+
+  void look() {
+    std::string dump;
+    for (Warp &warp : block.warps) {
+      if (warp.state != Warp::State::Ready) {
+        dump += warp.state == Warp::State::Done
+                    ? fmt::format("; warp {} has ended", warp.index)
+                    : fmt::format("; warp {} waits at line {}", warp.index, warp.kernel->code[warp.pc].line);
+        continue;
+      }
+      int first, last;
+      if (!repeats(warp, &first, &last)) {
+        progress();
+        return;
+      }
+      dump += fmt::format("; warp {} repeats lines {} to {} with the same registers", warp.index, first, last);
+    }
+    auto now = std::chrono::steady_clock::now();
+    since = spinning ? since : now;
+    spinning = true;
+    const unsigned *grid = block.launch->grid;
+    bool alone = uint64_t{grid[0]} * grid[1] * grid[2] == 1 || state().options.threads == 1;
+    if (!alone && now - since < kPatience)
+      return;
+    const Warp &warp = firstReady();
+    report(warp, warp.kernel->code[warp.pc], -1, device::kErrorLaunchTimeout,
+           "the block spins for ever: nothing that runs writes what it waits for (lanes of a warp run in lockstep, blocks start in "
+           "order)" + dump);
+  }
+
+  Block &block;
+  uint64_t atStart, stores;
+  int rounds = 0;
+  bool spinning = false;
+  std::chrono::steady_clock::time_point since;
+};
+
 } // namespace
 
 std::string lineText(const Kernel &kernel, int line) {
@@ -190,29 +304,29 @@ void reportUninit(const Warp &warp, const Instr &in, uint32_t slot, uint32_t mas
 
 void runBlock(Block &block) {
   const Launch &launch = *block.launch;
-  size_t done = 0;
   Watchdog watchdog(block);
+  size_t done = 0;
   while (done < block.warps.size()) {
-    bool progress = false;
+    bool progress = false, allSpent = true;
     done = 0;
     for (Warp &warp : block.warps) {
       if (launch.stop.load(std::memory_order_relaxed))
         return;
       if (warp.state == Warp::State::Ready) {
         progress = true;
-        if (warp.checks)
-          runWarp<true>(warp);
-        else
-          runWarp<false>(warp);
+        takeTurn(warp, kQuantum);
+        allSpent &= warp.state == Warp::State::Ready;
         if (warp.state == Warp::State::Done)
           releaseBarriers(block);
       }
       done += warp.state == Warp::State::Done;
     }
-    if (progress || done == block.warps.size()) {
-      watchdog.endRound();
+    if (progress && allSpent)
+      watchdog.afterRound();
+    else
+      watchdog.progress();
+    if (progress || done == block.warps.size())
       continue;
-    }
     std::string dump;
     const Warp *first = nullptr;
     for (const Warp &warp : block.warps) {

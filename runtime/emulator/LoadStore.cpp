@@ -51,8 +51,11 @@ void load(Warp &warp, const Instr &in, uint32_t mask) {
   uint32_t good = 0, total = in.bytes * static_cast<uint32_t>(in.list.size());
   forEachSpace(warp, in, mask, addresses,
                [&](Space space, uint32_t lanes) { good |= loadLanes(warp, in, lanes, space, addresses, total, data); });
+  bool words = in.bytes == 4 && in.variant2 != 64 && mask == kAllLanes; // the common case, without asking lane by lane
   for (size_t i = 0; i < in.list.size(); ++i) {
-    for (int lane = 0; lane < kLanes; ++lane)
+    for (int lane = 0; lane < kLanes && words; ++lane)
+      std::memcpy(warp.reg<uint32_t>(in.list[i]) + lane, data[lane] + 4 * i, 4);
+    for (int lane = 0; lane < kLanes && !words; ++lane)
       if (mask >> lane & 1)
         toRegister(warp, in, in.list[i], lane, data[lane] + i * in.bytes);
     warp.setInit(in.list[i], mask, good);

@@ -220,6 +220,8 @@ void decodeArrive(Decoder &d, Instr &in, Space space) {
 
 } // namespace
 
+bool isMbarrier(const Instr &in) { return in.handler == update || in.handler == wait; }
+
 bool decodeMbarrier(Decoder &d) {
   if (d.ast().opcode != "mbarrier")
     return false;
@@ -227,9 +229,14 @@ bool decodeMbarrier(Decoder &d) {
   in.instrClass = InstrClass::Barrier;
   in.ownInit = true;
   d.result().sharesByFlags = true; // order comes from the barrier, which the race check does not follow
-  static const std::pair<const char *, uint8_t> names[] = {
-      {"init", kInit},           {"inval", kInval},       {"arrive", kArrive}, {"arrive_drop", kArriveDrop},
-      {"complete_tx", kCompleteTx}, {"test_wait", kWait}, {"try_wait", kWait}, {"pending_count", kPendingCount}};
+  static const std::pair<const char *, uint8_t> names[] = {{"init", kInit},
+                                                           {"inval", kInval},
+                                                           {"arrive", kArrive},
+                                                           {"arrive_drop", kArriveDrop},
+                                                           {"complete_tx", kCompleteTx},
+                                                           {"test_wait", kWait},
+                                                           {"try_wait", kWait},
+                                                           {"pending_count", kPendingCount}};
   int operation = -1;
   for (auto [name, value] : names)
     if (d.take(name))
@@ -243,6 +250,8 @@ bool decodeMbarrier(Decoder &d) {
   takeOrder(d);
   d.requireType();
   in.handler = update;
+  if (operation != kWait && operation != kPendingCount)
+    in.instrClass = InstrClass::SharedStore; // so that the watchdog sees progress
   in.space = space;
   switch (operation) {
   case kPendingCount:

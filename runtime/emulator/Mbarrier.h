@@ -13,6 +13,9 @@ namespace emulator {
 /// instructions may touch such bytes.
 inline constexpr uint8_t kByteMbarrier = 3;
 
+/// Whether the instruction accesses an mbarrier as one.
+bool isMbarrier(const Instr &in);
+
 /// Returns false if the opcode is not `mbarrier`.
 bool decodeMbarrier(Decoder &decoder);
 

@@ -34,8 +34,12 @@ typedef int64_t Longs __attribute__((vector_size(64)));
 
 constexpr int kZeroExponent = -139, kFractionBits = 35;
 
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
+#else
 #pragma GCC push_options
 #pragma GCC target("avx2")
+#endif
 namespace avx2 {
 
 struct Bytes256 {
@@ -74,10 +78,18 @@ using Bytes = Bytes256;
 #include "MmaFp4Vector.inc"
 
 } // namespace avx2
+#ifdef __clang__
+#pragma clang attribute pop
+#else
 #pragma GCC pop_options
+#endif
 
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))), apply_to = function)
+#else
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")
+#endif
 namespace avx512 {
 
 struct Bytes512 {
@@ -101,7 +113,11 @@ using Bytes = Bytes512;
 #include "MmaFp4Vector.inc"
 
 } // namespace avx512
+#ifdef __clang__
+#pragma clang attribute pop
+#else
 #pragma GCC pop_options
+#endif
 
 } // namespace
 

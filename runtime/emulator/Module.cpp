@@ -53,7 +53,8 @@ void placeVariables(const ModuleAst &ast, Memory &memory, Module &module, Decode
         // Variables without initialiser are zero (PTX ISA 5.4.4).
         std::memset(allocation->data.get(), 0, allocation->bytes);
         std::memset(allocation->shadow.get(), 1, allocation->bytes);
-        std::memcpy(allocation->data.get(), variable.initializer.data(), variable.initializer.size());
+        if (!variable.initializer.empty())
+          std::memcpy(allocation->data.get(), variable.initializer.data(), variable.initializer.size());
       }
       module.variables[variable.name] = {symbol.address, static_cast<uint64_t>(variable.bytes)};
     }

@@ -19,6 +19,8 @@ Options optionsFromEnvironment() {
     long threads = std::strtol(text, nullptr, 10);
     options.threads = threads > 0 && threads <= 1024 ? static_cast<int>(threads) : 0;
   }
+  if (const char *text = std::getenv("FOURFOLD_EMULATOR_BUDGET"))
+    options.maxInstructions = std::strtoull(text, nullptr, 10);
   return options;
 }
 

@@ -14,6 +14,7 @@ enum class CheckLevel { None, Fast, Full };
 struct Options {
   int threads = 0; // 0: as many as the hardware has
   CheckLevel checks = CheckLevel::Full;
+  unsigned long long maxInstructions = 0; // warp instructions a block may execute; 0: no limit
 };
 
 /// FOURFOLD_EMULATOR_CHECK (none|fast|full) and FOURFOLD_EMULATOR_THREADS over the defaults. An unknown value means

@@ -42,6 +42,12 @@ private:
 
   const Token &current() const { return tokens[position]; }
   const Token &ahead(size_t n) const { return tokens[std::min(position + n, tokens.size() - 1)]; }
+  /// The token passed over; the end of the text is never passed.
+  const Token &advance() {
+    const Token &passed = current();
+    position += passed.kind != Token::End;
+    return passed;
+  }
   [[noreturn]] void fail(const std::string &message) const { throw LoadError(current().line, message); }
   bool at(std::string_view text) const {
     return current().kind != Token::End && current().kind != Token::String && current().text == text;
@@ -49,7 +55,7 @@ private:
   bool accept(std::string_view text) {
     if (!at(text))
       return false;
-    ++position;
+    advance();
     return true;
   }
   void expect(std::string_view text) {
@@ -60,23 +66,23 @@ private:
   std::string word() {
     if (current().kind != Token::Word)
       fail(fmt::format("expects a name but finds '{}'", current().text));
-    return std::string(tokens[position++].text);
+    return std::string(advance().text);
   }
   int64_t integer() {
     bool negative = accept("-");
     if (current().kind != Token::Integer)
       fail(fmt::format("expects an integer but finds '{}'", current().text));
-    int64_t value = static_cast<int64_t>(tokens[position++].value);
+    int64_t value = static_cast<int64_t>(advance().value);
     return negative ? -value : value;
   }
   void skipLine() {
     int line = current().line;
     while (current().kind != Token::End && current().line == line)
-      ++position;
+      advance();
   }
   void skipBraces() {
     expect("{");
-    for (int depth = 1; depth > 0; ++position) {
+    for (int depth = 1; depth > 0; advance()) {
       if (current().kind == Token::End)
         fail("a brace is not closed");
       depth += at("{") ? 1 : at("}") ? -1 : 0;
@@ -90,7 +96,7 @@ private:
   void topLevel() {
     if (accept(".version")) {
       // "8.7" is lexed as a float; its text is what counts.
-      std::string text(tokens[position++].text);
+      std::string text(advance().text);
       if (std::sscanf(text.c_str(), "%d.%d", &module.versionMajor, &module.versionMinor) != 2)
         fail(fmt::format("malformed .version '{}'", text));
     } else if (accept(".target")) {
@@ -104,7 +110,7 @@ private:
     } else if (at(".file") || at(".loc") || at(".pragma")) {
       skipLine();
     } else if (accept(".section")) {
-      ++position;
+      advance();
       skipBraces();
     } else if (at(".b8") || at(".b16") || at(".b32") || at(".b64")) {
       skipLine(); // loose DWARF data
@@ -155,10 +161,10 @@ private:
     variable.line = current().line;
     int vector = 1, alignment = 0;
     bool isPointer = false;
-    for (; current().kind == Token::Directive; ++position) {
+    for (; current().kind == Token::Directive; advance()) {
       std::string_view text = current().text.substr(1);
       if (text == "align") {
-        ++position;
+        advance();
         if (!isPointer) // after .ptr it is the alignment of what is pointed to
           alignment = static_cast<int>(current().value);
       } else if (text == "v2" || text == "v4") {
@@ -171,7 +177,7 @@ private:
         variable.type = parseType(text);
       } else if (text == "attribute") {
         while (!at(")"))
-          ++position;
+          advance();
       } else if (text == "texref" || text == "samplerref" || text == "surfref") {
         fail(fmt::format("variables of type '.{}' are not supported", text));
       } else {
@@ -216,7 +222,7 @@ private:
     if (token.kind == Token::Word) {
       bool generic = token.text == "generic";
       Variable::Fixup fixup{static_cast<int64_t>(variable.initializer.size()), "", 0, generic, element};
-      ++position;
+      advance();
       if (generic) {
         expect("(");
         fixup.symbol = word();
@@ -243,7 +249,7 @@ private:
       }
       if (negative)
         bits = token.kind == Token::Integer ? 0 - bits : bits ^ (uint64_t{1} << (element * 8 - 1));
-      ++position;
+      advance();
     }
     for (int i = 0; i < element; ++i)
       variable.initializer.push_back(i < 8 ? static_cast<uint8_t>(bits >> (8 * i)) : 0);
@@ -356,12 +362,12 @@ private:
       expect(":");
       if (at(".branchtargets") || at(".callprototype") || at(".calltargets")) {
         bool targets = at(".branchtargets");
-        ++position;
+        advance();
         std::vector<std::string> list;
         while (!accept(";")) {
           if (targets && current().kind == Token::Word)
             list.emplace_back(current().text);
-          ++position;
+          advance();
         }
         function_.branchTargets[label] = std::move(list);
         return;
@@ -399,7 +405,7 @@ private:
 
   void registers() {
     Type type = Type::None;
-    for (; current().kind == Token::Directive; ++position) {
+    for (; current().kind == Token::Directive; advance()) {
       Type named = parseType(current().text.substr(1));
       if (named == Type::None)
         fail(fmt::format("registers of type '{}' are not supported", current().text));
@@ -540,7 +546,7 @@ private:
                     : token.kind == Token::Float32 ? Operand::Float32
                                                    : Operand::Float64;
       result.value = static_cast<int64_t>(token.value);
-      ++position;
+      advance();
       return result;
     case Token::Word:
       break;
@@ -570,7 +576,7 @@ private:
       result.paired.push_back(operand());
     bool isSymbol = result.kind == Operand::Symbol || result.kind == Operand::Variable;
     if (isSymbol && at("+") && ahead(1).kind == Token::Integer) {
-      ++position;
+      advance();
       result.value = integer();
     }
     return result;

@@ -1,85 +1,17 @@
-// Opens the compiler plug-in and speaks its C interface.
+// Speaks the compiler plug-in's C interface, unless the cache has the answer.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "runtime/jit/CompilerImpl.h"
 
 #include "plan/Plan.h"
-#include "runtime/core/Environment.h"
 
 #include <fmt/format.h>
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <filesystem>
 #include <map>
+#include <sstream>
 
 namespace fourfold {
-
-//===----------------------------------------------------------------------===//
-// Opening
-//===----------------------------------------------------------------------===//
-
-static constexpr const char *kPluginName = "libfourfold_jit.so";
-
-/// Where the plug-in may be, in the order it is looked for.
-static std::vector<std::string> candidates() {
-  namespace fs = std::filesystem;
-  std::vector<std::string> paths;
-  std::error_code error;
-  fs::path executable = fs::read_symlink("/proc/self/exe", error);
-  if (!error)
-    paths.push_back((executable.parent_path().parent_path() / "lib" / kPluginName).string());
-  Dl_info info;
-  if (dladdr(reinterpret_cast<void *>(&candidates), &info) && info.dli_fname)
-    paths.push_back((fs::absolute(info.dli_fname, error).parent_path() / kPluginName).string());
-  paths.push_back(kPluginName);
-  return paths;
-}
-
-Status Compiler::open(Compiler *compiler, const std::string &path) {
-  std::vector<std::string> paths;
-  if (!path.empty())
-    paths = {path};
-  else if (std::string fromEnvironment = environment::compilerPath(); !fromEnvironment.empty())
-    paths = {fromEnvironment};
-  else
-    paths = candidates();
-
-  auto impl = std::make_shared<Impl>();
-  std::string tried, error;
-  for (const std::string &candidate : paths) {
-    if (impl->library.open(candidate, &error)) {
-      impl->path = candidate;
-      break;
-    }
-    tried += "\n  " + error;
-  }
-  if (!impl->library)
-    return {StatusCode::NotFound,
-            fmt::format("the compiler plug-in {} cannot be opened; build it, or set FOURFOLD_JIT to its "
-                        "path; tried:{}",
-                        kPluginName, tried)};
-  const FourfoldCompilerApi *(*getApi)() = nullptr;
-  if (!impl->library.find("fourfoldCompilerApi", &getApi))
-    return {StatusCode::Unsupported,
-            fmt::format("'{}' is not a Fourfold compiler: it has no symbol fourfoldCompilerApi", impl->path)};
-  impl->api = getApi();
-  if (!impl->api || impl->api->abi != FOURFOLD_COMPILER_ABI)
-    return {
-        StatusCode::Unsupported,
-        fmt::format("compiler plug-in '{}' has interface version {}, this runtime needs {}: build both from one source",
-                    impl->path, impl->api ? impl->api->abi : 0u, FOURFOLD_COMPILER_ABI)};
-  compiler->impl = std::move(impl);
-  return {};
-}
-
-std::string Compiler::version() const { return impl && impl->api->version ? impl->api->version : ""; }
-std::string Compiler::path() const { return impl ? impl->path : ""; }
-
-//===----------------------------------------------------------------------===//
-// Calls
-//===----------------------------------------------------------------------===//
 
 namespace {
 
@@ -88,6 +20,7 @@ struct Collected {
   std::map<std::string, std::string> texts;
   std::vector<std::string> targets;
   std::vector<EvaluatedValue> values;
+  std::map<std::string, std::string> unchecked; // value -> why
 
   static void receive(void *user, const char *name, const void *bytes, size_t size) {
     auto &self = *static_cast<Collected *>(user);
@@ -95,6 +28,11 @@ struct Collected {
     std::string key = name;
     if (key == "target") {
       self.targets.push_back(text);
+      return;
+    }
+    if (key == "unchecked") {
+      size_t tab = text.find('\t');
+      self.unchecked[text.substr(0, tab)] = tab == std::string::npos ? "" : text.substr(tab + 1);
       return;
     }
     std::string &joined = self.texts[key];
@@ -167,25 +105,97 @@ FourfoldCompileRequest compileRequest(const Spec &spec, const std::vector<const 
   request.function = orNull(spec.function);
   request.target = target.c_str();
   request.emit = emit;
+  request.mode = orNull(spec.mode);
   return request;
 }
 
 } // namespace
 
+CacheKey Compiler::Impl::compiledKey(const Spec &spec, const std::string &target, const char *emit) const {
+  // A new field of the request changes the code it asks for: it must be added below.
+  static_assert(sizeof(FourfoldCompileRequest) == 10 * sizeof(void *), "add the request's new field to the key");
+  return CacheKeyBuilder("compile")
+      .addNumber(FOURFOLD_COMPILER_ABI)
+      .add(identity)
+      .add(version)
+      .add(target)
+      .add(emit)
+      .add(spec.function)
+      .add(spec.mode)
+      .add(spec.absent)
+      .add(spec.mode)
+      .add(spec.fileName) // warnings have it
+      .add(spec.text)
+      .key();
+}
+
+bool Compiler::Impl::isCacheable(const Spec &spec) {
+  // In bytecode the dialect and the op stand apart.
+  bool isBytecode = spec.text.compare(0, 4, "ML\xefR") == 0;
+  return spec.text.find(isBytecode ? "cuda" : "fp4.cuda") == std::string::npos;
+}
+
+/// Has the plug-in make an entry of the texts `wanted` and the warnings.
+template <typename Call>
+static Status makeEntry(const Compiler::Impl &impl, const std::string &what, const std::string &about,
+                        const std::vector<const char *> &wanted, CacheTexts *texts, Call call) {
+  const FourfoldCompilerApi *api = nullptr;
+  if (Status status = impl.load(&api); !status.ok())
+    return status;
+  Collected collected;
+  if (call(*api, &collected) != 0)
+    return collected.failure(what);
+  for (const char *name : wanted) {
+    auto found = collected.texts.find(name);
+    if (found == collected.texts.end())
+      return {StatusCode::CompileError, fmt::format("{}: the compiler sent no {}", what, name)};
+    (*texts)[name] = std::move(found->second);
+  }
+  if (std::string &warnings = collected.texts["warning"]; !warnings.empty())
+    (*texts)["warning"] = std::move(warnings);
+  if (collected.texts.count(kVolatile))
+    (*texts)[kVolatile] = collected.texts[kVolatile];
+  (*texts)["about"] = about;
+  return {};
+}
+
+static std::string textOf(const CachedTexts &texts, const std::string &name) {
+  auto found = texts->find(name);
+  return found == texts->end() ? "" : found->second;
+}
+
+Status Compiler::Impl::compiled(const Spec &spec, const std::string &target, const char *emit,
+                                CachedTexts *texts) const {
+  auto make = [&](CacheTexts *made) {
+    std::vector<const char *> absent = pointers(spec.absent), wanted = {emit};
+    if (std::string(emit) == "ptx")
+      wanted.push_back("manifest");
+    FourfoldCompileRequest request = compileRequest(spec, absent, target, emit);
+    return makeEntry(*this, "compiling " + spec.fileName,
+                     fmt::format("{} of {}{}{} for {}", emit, spec.fileName, spec.function.empty() ? "" : ", ",
+                                 spec.function, target),
+                     wanted, made, [&](const FourfoldCompilerApi &api, Collected *collected) {
+                       return api.compile(&request, Collected::receive, collected);
+                     });
+  };
+  if (isCacheable(spec))
+    return cache->find(compiledKey(spec, target, emit), make, texts);
+  CacheTexts made;
+  if (Status status = make(&made); !status.ok())
+    return status;
+  *texts = std::make_shared<const CacheTexts>(std::move(made));
+  return {};
+}
+
 Status Compiler::compile(const Spec &spec, const std::string &target, CompiledSpec *compiled) const {
   if (!impl)
     return notOpen();
-  std::vector<const char *> absent = pointers(spec.absent);
-  FourfoldCompileRequest request = compileRequest(spec, absent, target, "ptx");
-  Collected collected;
-  if (impl->api->compile(&request, Collected::receive, &collected) != 0)
-    return collected.failure("compiling " + spec.fileName);
-  for (const char *name : {"manifest", "ptx"})
-    if (!collected.texts.count(name))
-      return {StatusCode::CompileError, fmt::format("the compiler sent no {} for {}", name, spec.fileName)};
-  compiled->manifest = collected.texts["manifest"];
-  compiled->ptx = collected.texts["ptx"];
-  compiled->warnings = collected.texts["warning"];
+  CachedTexts texts;
+  if (Status status = impl->compiled(spec, target, "ptx", &texts); !status.ok())
+    return status;
+  compiled->manifest = textOf(texts, "manifest");
+  compiled->ptx = textOf(texts, "ptx");
+  compiled->warnings = textOf(texts, "warning");
   return {};
 }
 
@@ -193,10 +203,23 @@ Status Compiler::emit(const Spec &spec, const std::string &target, const std::st
                       std::string *warnings) const {
   if (!impl)
     return notOpen();
+  if (stage == "signature" || stage == "ptx") {
+    CachedTexts texts;
+    if (Status status = impl->compiled(spec, target, stage.c_str(), &texts); !status.ok())
+      return status;
+    *text = textOf(texts, stage);
+    if (warnings)
+      *warnings = textOf(texts, "warning");
+    return {};
+  }
+  // Stages for people, which nothing waits for: they would only fill the cache.
+  const FourfoldCompilerApi *api = nullptr;
+  if (Status status = impl->load(&api); !status.ok())
+    return status;
   std::vector<const char *> absent = pointers(spec.absent);
   FourfoldCompileRequest request = compileRequest(spec, absent, target, stage.c_str());
   Collected collected;
-  if (impl->api->compile(&request, Collected::receive, &collected) != 0)
+  if (api->compile(&request, Collected::receive, &collected) != 0)
     return collected.failure("compiling " + spec.fileName);
   if (!collected.texts.count(stage))
     return {StatusCode::CompileError, fmt::format("the compiler sent no {} for {}", stage, spec.fileName)};
@@ -207,7 +230,7 @@ Status Compiler::emit(const Spec &spec, const std::string &target, const std::st
 }
 
 Status Compiler::evaluate(const Spec &spec, const std::vector<Tensor> &inputs, bool intermediates,
-                          std::vector<EvaluatedValue> *values) const {
+                          std::vector<EvaluatedValue> *values, const std::string &mode) const {
   if (!impl)
     return notOpen();
   std::vector<FourfoldHostTensor> tensors;
@@ -226,12 +249,19 @@ Status Compiler::evaluate(const Spec &spec, const std::vector<Tensor> &inputs, b
   std::vector<const char *> absent = pointers(spec.absent);
   request.absent = absent.data();
   request.numAbsent = absent.size();
+  request.mode = orNull(mode);
   ValueReceiver receiver;
-  if (impl->api->evaluate(&request, ValueReceiver::receive, ValueReceiver::receiveText, &receiver) != 0)
+  const FourfoldCompilerApi *api = nullptr;
+  if (Status status = impl->load(&api); !status.ok())
+    return status;
+  if (api->evaluate(&request, ValueReceiver::receive, ValueReceiver::receiveText, &receiver) != 0)
     return receiver.collected.failure("evaluating " + spec.fileName);
   if (!receiver.problem.empty())
     return {StatusCode::CompileError, receiver.problem};
   *values = std::move(receiver.collected.values);
+  for (EvaluatedValue &value : *values)
+    if (auto found = receiver.collected.unchecked.find(value.tensor.name); found != receiver.collected.unchecked.end())
+      value.unchecked = found->second;
   return {};
 }
 
@@ -255,37 +285,64 @@ Status Compiler::leaveOut(Spec *spec, const std::vector<std::string> &present) c
 Status Compiler::link(const Recipe &recipe, Spec *linked) const {
   if (!impl)
     return notOpen();
-  FourfoldLinkRequest request = {};
-  request.structSize = sizeof(request);
   const Spec *specs[] = {&recipe.forward, &recipe.dgrad, &recipe.wgrad};
-  for (size_t i = 0; i < 3; ++i) {
-    request.specs[i].text = specs[i]->text.c_str();
-    request.specs[i].textSize = specs[i]->text.size();
-    request.specs[i].fileName = specs[i]->fileName.c_str();
-  }
-  std::vector<const char *> absent = pointers(recipe.absent);
-  request.absent = absent.data();
-  request.numAbsent = absent.size();
-  request.distributed = recipe.distributed;
-  Collected collected;
-  if (impl->api->link(&request, Collected::receive, &collected) != 0)
-    return collected.failure("linking the recipe of " + recipe.forward.fileName);
-  if (!collected.texts.count("spec"))
-    return {StatusCode::CompileError, "the compiler sent no linked spec for " + recipe.forward.fileName};
+  static_assert(sizeof(FourfoldLinkRequest) == 13 * sizeof(void *), "add the request's new field to the key");
+  CacheKeyBuilder key("link");
+  key.addNumber(FOURFOLD_COMPILER_ABI).add(impl->identity).add(impl->version);
+  for (const Spec *spec : specs)
+    key.add(spec->text).add(spec->fileName); // the linked spec has locations
+  key.add(recipe.absent).addNumber(recipe.distributed);
+  auto make = [&](CacheTexts *made) {
+    FourfoldLinkRequest request = {};
+    request.structSize = sizeof(request);
+    for (size_t i = 0; i < 3; ++i) {
+      request.specs[i].text = specs[i]->text.c_str();
+      request.specs[i].textSize = specs[i]->text.size();
+      request.specs[i].fileName = specs[i]->fileName.c_str();
+    }
+    std::vector<const char *> absent = pointers(recipe.absent);
+    request.absent = absent.data();
+    request.numAbsent = absent.size();
+    request.distributed = recipe.distributed;
+    std::string what = "linking the recipe of " + recipe.forward.fileName;
+    return makeEntry(*impl, what, "link of the recipe of " + recipe.forward.fileName, {"spec"}, made,
+                     [&](const FourfoldCompilerApi &api, Collected *collected) {
+                       return api.link(&request, Collected::receive, collected);
+                     });
+  };
+  CachedTexts texts;
+  if (Status status = impl->cache->find(key.key(), make, &texts); !status.ok())
+    return status;
   *linked = Spec();
-  linked->text = collected.texts["spec"];
+  linked->text = textOf(texts, "spec");
   linked->fileName = recipe.forward.fileName;
+  linked->mode = recipe.mode;
   return {};
 }
 
 Status Compiler::targets(std::vector<TargetInfo> *list) const {
   if (!impl)
     return notOpen();
-  Collected collected;
-  if (impl->api->targets(Collected::receive, &collected) != 0)
-    return collected.failure("listing targets");
+  auto make = [&](CacheTexts *made) {
+    std::vector<std::string> lines;
+    Status status = makeEntry(*impl, "listing targets", "targets", {}, made,
+                              [&](const FourfoldCompilerApi &api, Collected *collected) {
+                                int32_t result = api.targets(Collected::receive, collected);
+                                lines = collected->targets;
+                                return result;
+                              });
+    for (const std::string &line : lines)
+      (*made)["targets"] += line + "\n";
+    return status;
+  };
+  CacheKey key =
+      CacheKeyBuilder("targets").addNumber(FOURFOLD_COMPILER_ABI).add(impl->identity).add(impl->version).key();
+  CachedTexts texts;
+  if (Status status = impl->cache->find(key, make, &texts); !status.ok())
+    return status;
   list->clear();
-  for (const std::string &line : collected.targets) {
+  std::istringstream lines(textOf(texts, "targets"));
+  for (std::string line; std::getline(lines, line);) {
     size_t first = line.find('\t'), second = line.find('\t', first == std::string::npos ? first : first + 1);
     if (second == std::string::npos)
       return {StatusCode::CompileError, fmt::format("the compiler described a target as '{}'", line)};

@@ -1,10 +1,11 @@
-// Assembles PTX by nvJitLink, opened at run time, or by ptxas.
+// Assembles PTX by nvJitLink or by ptxas, unless the cache has the machine code.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "runtime/jit/Cubin.h"
 
 #include "runtime/core/Environment.h"
-#include "runtime/core/SharedLibrary.h"
+#include "runtime/jit/FileIdentity.h"
+#include "runtime/jit/NvJitLink.h"
 
 #include <fmt/format.h>
 
@@ -24,85 +25,7 @@ namespace fourfold {
 
 namespace fs = std::filesystem;
 
-//===----------------------------------------------------------------------===//
-// nvJitLink
-//===----------------------------------------------------------------------===//
-
 namespace {
-
-/// The entry points used, as in nvJitLink.h; results are 0 for success.
-struct NvJitLink {
-  using Handle = struct nvJitLink *;
-  static constexpr int kInputPtx = 2;
-
-  SharedLibrary library;
-  std::string path;
-  int (*version)(unsigned *, unsigned *) = nullptr;
-  int (*create)(Handle *, uint32_t, const char **) = nullptr;
-  int (*destroy)(Handle *) = nullptr;
-  int (*addData)(Handle, int, const void *, size_t, const char *) = nullptr;
-  int (*complete)(Handle) = nullptr;
-  int (*cubinSize)(Handle, size_t *) = nullptr;
-  int (*cubin)(Handle, void *) = nullptr;
-  int (*errorLogSize)(Handle, size_t *) = nullptr;
-  int (*errorLog)(Handle, char *) = nullptr;
-
-  bool open() {
-    std::string home = environment::cudaHome(), error;
-    for (const std::string &candidate :
-         {home + "/lib64/libnvJitLink.so", home + "/lib/libnvJitLink.so", std::string("libnvJitLink.so.13"),
-          std::string("libnvJitLink.so.12"), std::string("libnvJitLink.so")}) {
-      SharedLibrary opened;
-      if (!opened.open(candidate, &error))
-        continue;
-      library = std::move(opened);
-      path = candidate;
-      return library.find("nvJitLinkVersion", &version) && library.find("nvJitLinkCreate", &create) &&
-             library.find("nvJitLinkDestroy", &destroy) && library.find("nvJitLinkAddData", &addData) &&
-             library.find("nvJitLinkComplete", &complete) && library.find("nvJitLinkGetLinkedCubinSize", &cubinSize) &&
-             library.find("nvJitLinkGetLinkedCubin", &cubin) &&
-             library.find("nvJitLinkGetErrorLogSize", &errorLogSize) && library.find("nvJitLinkGetErrorLog", &errorLog);
-    }
-    return false;
-  }
-
-  std::string log(Handle handle) const {
-    size_t size = 0;
-    if (errorLogSize(handle, &size) != 0 || size == 0)
-      return "";
-    std::string text(size, '\0');
-    if (errorLog(handle, text.data()) != 0)
-      return "";
-    text.erase(text.find_last_not_of(std::string("\0\n ", 3)) + 1);
-    return text;
-  }
-};
-
-Status assembleInProcess(const NvJitLink &linker, const std::string &ptx, const std::string &target,
-                         std::vector<uint8_t> *cubin) {
-  std::string arch = "-arch=" + target;
-  const char *options[] = {arch.c_str()};
-  NvJitLink::Handle handle = nullptr;
-  if (int result = linker.create(&handle, 1, options); result != 0)
-    return {StatusCode::Unsupported,
-            fmt::format("nvJitLink ({}) does not know target '{}' (error {})", linker.path, target, result)};
-  int result = linker.addData(handle, NvJitLink::kInputPtx, ptx.c_str(), ptx.size() + 1, "kernels.ptx");
-  if (result == 0)
-    result = linker.complete(handle);
-  size_t size = 0;
-  if (result == 0)
-    result = linker.cubinSize(handle, &size);
-  if (result == 0) {
-    cubin->resize(size);
-    result = linker.cubin(handle, cubin->data());
-  }
-  std::string log = result ? linker.log(handle) : "";
-  linker.destroy(&handle);
-  if (result == 0)
-    return {};
-  return {StatusCode::CompileError, fmt::format("nvJitLink ({}) cannot assemble the PTX for {} (error {}){}{}",
-                                                linker.path, target, result, log.empty() ? "" : ":\n", log)};
-}
 
 //===----------------------------------------------------------------------===//
 // ptxas
@@ -166,7 +89,7 @@ std::string findPtxas() {
 }
 
 Status assembleByPtxas(const std::string &ptxas, const std::string &ptx, const std::string &target,
-                       std::vector<uint8_t> *cubin) {
+                       std::string *cubin) {
   TemporaryFolder folder;
   if (folder.path.empty())
     return {StatusCode::IoError, "cannot make a temporary folder for ptxas"};
@@ -176,23 +99,17 @@ Status assembleByPtxas(const std::string &ptxas, const std::string &ptx, const s
   if (status != 0)
     return {StatusCode::CompileError, fmt::format("{} cannot assemble the PTX for {} (exit status {}):\n{}", ptxas,
                                                   target, status, readAll(log))};
-  std::string bytes = readAll(output);
-  if (bytes.empty())
-    return {StatusCode::IoError, fmt::format("{} wrote no machine code", ptxas)};
-  cubin->assign(bytes.begin(), bytes.end());
-  return {};
+  *cubin = readAll(output);
+  return cubin->empty() ? Status(StatusCode::IoError, fmt::format("{} wrote no machine code", ptxas)) : Status();
 }
 
 } // namespace
 
 CudaTools findCudaTools() {
   CudaTools tools;
-  NvJitLink linker;
-  if (linker.open()) {
-    unsigned major = 0, minor = 0;
-    tools.nvJitLink = linker.path;
-    if (linker.version(&major, &minor) == 0)
-      tools.nvJitLinkVersion = fmt::format("{}.{}", major, minor);
+  if (auto linker = NvJitLink::find()) {
+    tools.nvJitLink = linker->path();
+    tools.nvJitLinkVersion = linker->version();
   }
   tools.ptxas = findPtxas();
   if (tools.ptxas.empty())
@@ -208,23 +125,48 @@ CudaTools findCudaTools() {
   return tools;
 }
 
+/// Finds the machine code that an assembler made of the PTX, or has it made. `assembler` tells it from other versions.
+template <typename Assemble>
+static Status cached(const std::string &assembler, const std::string &ptx, const std::string &target,
+                     CachedTexts *texts, Assemble assemble) {
+  CacheKey key = CacheKeyBuilder("cubin").add(assembler).add(target).add(ptx).key();
+  auto make = [&](CacheTexts *made) -> Status {
+    if (Status status = assemble(&(*made)["cubin"]); !status.ok())
+      return status;
+    (*made)["about"] = fmt::format("cubin for {}", target);
+    return {};
+  };
+  return Cache::current()->find(key, make, texts);
+}
+
+Status linkCubin(const std::string &ptx, const std::string &target, CachedTexts *texts) {
+  auto linker = NvJitLink::find();
+  if (!linker)
+    return {StatusCode::NotFound,
+            environment::nvJitLink().empty()
+                ? fmt::format("there is no nvJitLink in '{}' or where the system looks", environment::cudaHome())
+                : fmt::format("FOURFOLD_NVJITLINK is '{}'", environment::nvJitLink())};
+  return cached("nvJitLink " + linker->identity(), ptx, target, texts,
+                [&](std::string *cubin) { return linker->assemble(ptx, target, cubin); });
+}
+
 Status assembleCubin(const std::string &ptx, const std::string &target, std::vector<uint8_t> *cubin) {
-  NvJitLink linker;
-  Status inProcess;
-  if (linker.open()) {
-    inProcess = assembleInProcess(linker, ptx, target, cubin);
-    if (inProcess.ok())
-      return inProcess;
-  }
+  CachedTexts texts;
+  Status status = linkCubin(ptx, target, &texts);
   // An nvJitLink of another toolkit may be too old for the target where ptxas is not.
-  if (std::string ptxas = findPtxas(); !ptxas.empty())
-    return assembleByPtxas(ptxas, ptx, target, cubin);
-  if (!inProcess.ok())
-    return inProcess;
-  return {StatusCode::NotFound,
-          fmt::format("machine code needs nvJitLink or ptxas, and '{}' has neither: install the CUDA toolkit (packages "
-                      "cuda-nvcc or libnvjitlink, 12.8 or later for sm_120a), or set CUDA_HOME to where it is",
-                      environment::cudaHome())};
+  if (std::string ptxas = status.ok() ? "" : findPtxas(); !ptxas.empty())
+    status = cached("ptxas " + identityOf(ptxas).text, ptx, target, &texts,
+                    [&](std::string *made) { return assembleByPtxas(ptxas, ptx, target, made); });
+  if (status.code() == StatusCode::NotFound)
+    return {StatusCode::NotFound,
+            fmt::format("machine code needs nvJitLink or ptxas, and '{}' has neither: install the CUDA toolkit (packages "
+                        "cuda-nvcc or libnvjitlink, 12.8 or later for sm_120a), or set CUDA_HOME to where it is",
+                        environment::cudaHome())};
+  if (!status.ok())
+    return status;
+  const std::string &bytes = texts->at("cubin");
+  cubin->assign(bytes.begin(), bytes.end());
+  return {};
 }
 
 } // namespace fourfold

@@ -5,6 +5,7 @@
 #define FOURFOLD_RUNTIME_JIT_CUBIN_H
 
 #include "fourfold/Status.h"
+#include "runtime/jit/Cache.h"
 
 #include <cstdint>
 #include <vector>
@@ -20,6 +21,9 @@ struct CudaTools {
 
 /// Looks in CUDA_HOME (/usr/local/cuda unless set), then where the system looks.
 CudaTools findCudaTools();
+
+/// Assembles PTX in process by nvJitLink: `texts` gets "cubin". NotFound: there is none. Kept in the cache, as below.
+Status linkCubin(const std::string &ptx, const std::string &target, CachedTexts *texts);
 
 /// Assembles PTX: in process by nvJitLink, or by ptxas. Errors carry the assembler's log.
 Status assembleCubin(const std::string &ptx, const std::string &target, std::vector<uint8_t> *cubin);

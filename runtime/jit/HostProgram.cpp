@@ -100,7 +100,8 @@ Status HostProgram::prepare(const Compiler &compiler, const Spec &spec, HostProg
   request.numAbsent = absent.size();
   auto impl = std::make_shared<Impl>();
   impl->compiler = compiler;
-  impl->api = compiler.impl->api;
+  if (Status status = compiler.impl->load(&impl->api); !status.ok())
+    return status;
   if (!impl->api->hostPrepare)
     return {StatusCode::Unsupported, fmt::format("compiler plug-in '{}' has no host programs", compiler.path())};
   Texts texts;

@@ -100,6 +100,7 @@ Status readDescriptor(const FourfoldLinearDescriptor &given, FourfoldLinear *lay
   descriptor->hasBias = known.hasBias != 0;
   descriptor->hasMask = known.hasMask != 0;
   descriptor->accumulate = known.accumulate != 0;
+  descriptor->mode = known.mode;
   if (known.reduceHook) {
     layer->hook = {known.reduceHook, known.reduceUser};
     descriptor->reduceHook = Hook::call;

@@ -306,10 +306,13 @@ Status Linear::create(const Device &device, const Compiler &compiler, const Line
   options.mask = descriptor.hasMask;
   options.accumulate = descriptor.accumulate;
   options.distributed = descriptor.reduceHook != nullptr;
+  made->mode = descriptor.mode ? descriptor.mode : "";
+  made->descriptor.mode = made->mode.c_str();
+  options.mode = made->mode;
   if (Status status = readRecipe(made->recipe, options, &recipe); !status.ok())
     return status;
-  std::string key = fmt::format("compiled {} {} {}\n{}\n{}\n{}", compiler.path(), fmt::join(recipe.absent, " "),
-                                recipe.distributed, recipe.forward.text, recipe.dgrad.text, recipe.wgrad.text);
+  std::string key = fmt::format("compiled {} {} {} {}\n{}\n{}\n{}", compiler.path(), fmt::join(recipe.absent, " "),
+                                recipe.distributed, recipe.mode, recipe.forward.text, recipe.dgrad.text, recipe.wgrad.text);
   auto compile = [&](CompiledSpec *compiled) {
     Spec linked;
     if (Status status = compiler.link(recipe, &linked); !status.ok())
@@ -330,6 +333,9 @@ Status Linear::create(const Device &device, const CompiledSpec &pack, const Line
     return status;
   if (!device.isOpen())
     return invalid("the device is not open");
+  if (made->descriptor.mode && *made->descriptor.mode)
+    return invalid(fmt::format("mode '{}' was asked for, but a pack's mode is that of its compilation: leave it null",
+                               made->descriptor.mode));
   made->device = device;
   made->recipe = made->descriptor.recipe ? made->descriptor.recipe : "pack";
   made->descriptor.recipe = made->recipe.c_str();

@@ -45,7 +45,7 @@ struct Linear::Impl {
   uint64_t number = 0;
   Device device;
   LinearDescriptor descriptor;
-  std::string recipe;
+  std::string recipe, mode;
   std::shared_ptr<const LoadedRecipe> loaded;
   /// The member of LinearTensors that holds each input's or output's address.
   std::vector<uint64_t LinearTensors::*> inputs, outputs;

@@ -114,6 +114,7 @@ Status readRecipe(const std::string &name, const RecipeOptions &options, Recipe 
   if (!options.accumulate)
     recipe->absent.push_back("dw_in");
   recipe->distributed = options.distributed;
+  recipe->mode = options.mode;
   return {};
 }
 

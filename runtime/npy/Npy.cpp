@@ -241,31 +241,14 @@ Status read(const std::string &path, Array *array) {
 // Writing
 //===----------------------------------------------------------------------===//
 
-std::string serialize(const Tensor &tensor) {
-  const char *descr = "<f4";
-  switch (tensor.type) {
-  case ElementType::F32:
-  case ElementType::BF16:
-    break;
-  case ElementType::F16:
-    descr = "<f2";
-    break;
-  case ElementType::I64:
-    descr = "<i8";
-    break;
-  case ElementType::I32:
-    descr = "<i4";
-    break;
-  case ElementType::I8:
-    descr = "|i1";
-    break;
-  }
+/// A version 1.0 file up to its data.
+static std::string fileHeader(const std::string &descr, const std::vector<int64_t> &extents) {
   std::string shape;
-  for (int64_t extent : tensor.shape)
+  for (int64_t extent : extents)
     shape += fmt::format("{}, ", extent);
-  if (tensor.shape.size() > 1)
+  if (extents.size() > 1)
     shape.resize(shape.size() - 2);
-  else if (tensor.shape.size() == 1)
+  else if (extents.size() == 1)
     shape.pop_back();
   std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", descr, shape);
   // The data starts at a multiple of 64 bytes; the header ends with a line break.
@@ -276,18 +259,51 @@ std::string serialize(const Tensor &tensor) {
   file += '\0';
   file += static_cast<char>(header.size() & 0xff);
   file += static_cast<char>(header.size() >> 8);
-  file += header;
-  if (tensor.type != ElementType::BF16) {
-    file.append(reinterpret_cast<const char *>(tensor.bytes.data()), tensor.bytes.size());
+  return file + header;
+}
+
+static std::string serialize(const std::string &descr, const std::vector<int64_t> &shape, const std::vector<uint8_t> &bytes,
+                             bool isBF16) {
+  std::string file = fileHeader(isBF16 ? "<f4" : descr, shape);
+  if (!isBF16) {
+    file.append(reinterpret_cast<const char *>(bytes.data()), bytes.size());
     return file;
   }
-  for (size_t i = 0; i + 1 < tensor.bytes.size(); i += 2) {
+  for (size_t i = 0; i + 1 < bytes.size(); i += 2) {
     uint16_t bits;
-    std::memcpy(&bits, &tensor.bytes[i], 2);
+    std::memcpy(&bits, &bytes[i], 2);
     float value = numerics::decodeBF16(bits);
     file.append(reinterpret_cast<const char *>(&value), 4);
   }
   return file;
+}
+
+static const char *descrOf(ElementType type) {
+  switch (type) {
+  case ElementType::F32:
+  case ElementType::BF16:
+    return "<f4";
+  case ElementType::F16:
+    return "<f2";
+  case ElementType::I64:
+    return "<i8";
+  case ElementType::I32:
+    return "<i4";
+  case ElementType::I8:
+    return "|i1";
+  }
+  return "";
+}
+
+std::string serialize(const Tensor &tensor) {
+  return serialize(descrOf(tensor.type), tensor.shape, tensor.bytes, tensor.type == ElementType::BF16);
+}
+
+std::string serialize(const Array &array) {
+  std::string descr = array.dtype; // the bytes are native, whatever the file's were
+  if (!descr.empty() && (descr[0] == '>' || descr[0] == '='))
+    descr[0] = '<';
+  return serialize(descr, array.shape, array.bytes, array.kind == Kind::BFloat16);
 }
 
 Status write(const std::string &path, const Tensor &tensor) { return writeFileAtomically(path, serialize(tensor)); }

@@ -39,6 +39,9 @@ Status convert(const Array &array, const std::string &name, ElementType type, Te
 /// The bytes of a version 1.0 file. bf16, which NumPy has not, is widened to '<f4', exactly.
 std::string serialize(const Tensor &tensor);
 
+/// The same of an array; `dtype` is written as it is, BFloat16 widened to '<f4'.
+std::string serialize(const Array &array);
+
 /// Writes a file: to a temporary name in the same folder, then renamed, so that no partial file is ever seen.
 Status write(const std::string &path, const Tensor &tensor);
 

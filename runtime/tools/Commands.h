@@ -29,6 +29,7 @@ void addCompileCommand(CLI::App &app, int *result);
 void addRunCommand(CLI::App &app, int *result);
 void addRecipesCommand(CLI::App &app, int *result);
 void addDoctorCommand(CLI::App &app, int *result);
+void addCacheCommand(CLI::App &app, int *result);
 
 } // namespace tools
 } // namespace fourfold

@@ -41,6 +41,7 @@ int main(int argc, char **argv) {
   addCompileCommand(app, &result);
   addRunCommand(app, &result);
   addRecipesCommand(app, &result);
+  addCacheCommand(app, &result);
   addDoctorCommand(app, &result);
   try {
     app.parse(argc, argv);

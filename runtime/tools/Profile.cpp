@@ -4,6 +4,7 @@
 #include "runtime/tools/Profile.h"
 
 #include "runtime/emulator/Emulator.h"
+#include "runtime/tools/Counters.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -20,33 +21,6 @@ void resetProfile(const Device &device) {
     emulator::resetCounters();
 }
 
-static Json sharedJson(const emulator::SharedTraffic &traffic) {
-  return {{"wavefronts", traffic.wavefronts}, {"minimum", traffic.minimum}, {"conflicts", traffic.conflicts()}};
-}
-
-static Json countersJson(const emulator::Counters &counters) {
-  Json instructions = Json::object(), mmas = Json::object();
-  for (size_t i = 0; i < counters.warpInstructions.size(); ++i)
-    if (counters.warpInstructions[i])
-      instructions[std::string(emulator::className(static_cast<emulator::InstrClass>(i)))] =
-          counters.warpInstructions[i];
-  for (const auto &[kind, count] : counters.mmas)
-    mmas[kind] = count;
-  return {{"warpInstructions", counters.totalWarpInstructions()},
-          {"instructions", instructions},
-          {"mmas", mmas},
-          {"globalBytesRead", counters.globalBytesRead},
-          {"globalBytesWritten", counters.globalBytesWritten},
-          {"globalSectorsRead", counters.globalSectorsRead},
-          {"globalSectorsWritten", counters.globalSectorsWritten},
-          {"shared",
-           {{"loads", sharedJson(counters.sharedLoads)},
-            {"stores", sharedJson(counters.sharedStores)},
-            {"ldmatrix", sharedJson(counters.ldmatrix)},
-            {"asyncCopies", sharedJson(counters.asyncCopies)}}},
-          {"blocks", counters.blocks}};
-}
-
 Json profileJson(const Device &device, const std::vector<LaunchRecord> &records) {
   Json launches = Json::array();
   std::vector<emulator::KernelRecord> kernels;
@@ -61,6 +35,7 @@ Json profileJson(const Device &device, const std::vector<LaunchRecord> &records)
       launch["sharedBytes"] = record.sharedBytes;
     }
     launch["milliseconds"] = record.milliseconds;
+    launch["bufferBytes"] = record.bufferBytes;
     if (!record.kernel.empty() && next < kernels.size())
       launch["counters"] = countersJson(kernels[next++].counters);
     launches.push_back(std::move(launch));
@@ -103,6 +78,8 @@ std::string profileTable(const Json &profile) {
   if (counted)
     text += fmt::format(" {:>12} {:>9} {:>12} {:>12} {:>11} {:>9}", "warp instr.", "MMAs", "bytes read", "written",
                         "wavefronts", "conflicts");
+  else
+    text += fmt::format(" {:>14} {:>8}", "buffers, bytes", "GB/s");
   text += "\n";
   double milliseconds = 0;
   for (const Json &launch : profile["launches"]) {
@@ -115,11 +92,14 @@ std::string profileTable(const Json &profile) {
                         launch["milliseconds"].get<double>());
     if (launch.contains("counters"))
       text += " " + counterColumns(launch["counters"]);
+    if (double time = launch["milliseconds"].get<double>(); !counted)
+      text += fmt::format(" {:>14} {:>8.0f}", launch["bufferBytes"].get<uint64_t>(),
+                          time > 0 ? launch["bufferBytes"].get<double>() / time / 1e6 : 0.0);
     text += "\n";
   }
   text += fmt::format("{:<{}}  {:>10}  {:>9.3f}", "total", width, "", milliseconds);
   if (!counted)
-    return text + "\n";
+    return text + "\n(times are the GPU's own; GB/s are of a launch that reads and writes each of its buffers once)\n";
   text += " " + counterColumns(profile["total"]) + "\n";
   text += "warp instructions by class:";
   for (const auto &[name, count] : profile["total"]["instructions"].items())

@@ -97,19 +97,14 @@ private:
 
   /// A GPU counts only if the compiler can compile for it.
   Status openAutomatically() {
-    if (Status status = Device::open("auto", &device); !status.ok())
-      return status;
     std::vector<TargetInfo> targets;
+    std::vector<std::string> supported;
     if (Status status = compiler.targets(&targets); !status.ok())
       return status;
     for (const TargetInfo &target : targets)
-      if (target.name == device.target() && target.supported)
-        return {};
-    if (device.isEmulated())
-      return {};
-    warn(fmt::format("note: the compiler has no kernels for {} ({}) yet; running on emulated:sm_120a",
-                     device.description(), device.target()));
-    return Device::open("emulated:sm_120a", &device);
+      if (target.supported)
+        supported.push_back(target.name);
+    return Device::openAuto(supported, &device);
   }
 
   Status compile() {
@@ -222,7 +217,7 @@ private:
   Status evaluate(bool intermediates) {
     Progress progress;
     progress.set("evaluating the spec on the host");
-    return compiler.evaluate(spec, inputs, intermediates, &values);
+    return compiler.evaluate(spec, inputs, intermediates, &values, plan.mode);
   }
 
   Status runOnHost() {
@@ -293,6 +288,8 @@ private:
     if (options.json) {
       nlohmann::ordered_json json = {
           {"spec", spec.fileName}, {"function", plan.spec}, {"device", evaluatorOnly() ? options.device : device.name()}};
+      if (!evaluatorOnly() && !device.choice().empty())
+        json["deviceChoice"] = device.choice();
       json["outputs"] = nlohmann::ordered_json::array();
       for (const Tensor &output : outputs)
         json["outputs"].push_back(
@@ -304,6 +301,9 @@ private:
       std::puts(json.dump(1).c_str());
       return;
     }
+    // Nobody said where: so that a laptop's emulation is not taken for the server's GPU.
+    if (device.isOpen() && !device.choice().empty())
+      warn("fourfold: note: ran on " + device.choice());
     if (options.check)
       std::fputs(checkTable(checked).c_str(), stdout);
     if (options.profile)
@@ -348,7 +348,7 @@ void addRunCommand(CLI::App &app, int *result) {
           "NAME=FILE.npy for each result to keep; f32 and bf16 are written as '<f4' (widening is exact), f16 as '<f2'")
       ->allow_extra_args(false);
   command->add_flag("--check", options->check, "Compare every value on the device with the reference evaluator");
-  command->add_flag("--profile", options->profile, "Print launches, times and, on the emulated device, counters");
+  command->add_flag("--profile", options->profile, "Print launches, times and, on the emulated device, counters; on a GPU, bytes of the buffers");
   command->add_flag("--json", options->json, "Print results of --check and --profile as JSON");
   command->footer(
       "Examples:\n"

@@ -18,6 +18,11 @@ void addSourceOptions(CLI::App *command, SpecSource *source) {
                     "its forward, dgrad and wgrad as one spec");
   group->require_option(1);
   command->add_option("--function", source->function, "Function, where the spec has several");
+  command
+      ->add_option("--mode", source->mode,
+                   "How targets without FP4 tensor cores (sm_80, sm_90a) sum products: fast (bf16 steps), or faithful (to the "
+                   "bits of those that have them, several times slower); default fast")
+      ->check(CLI::IsMember({"fast", "faithful"}));
 }
 
 Status readSource(const SpecSource &source, Spec *spec) {
@@ -27,14 +32,17 @@ Status readSource(const SpecSource &source, Spec *spec) {
 
 Status completeSource(const SpecSource &source, const Compiler &compiler, const std::vector<std::string> &present,
                       bool distributed, Spec *spec) {
-  if (source.recipe.empty())
+  if (source.recipe.empty()) {
+    spec->mode = source.mode;
     return compiler.leaveOut(spec, present);
+  }
   auto has = [&](const char *name) { return std::find(present.begin(), present.end(), name) != present.end(); };
   RecipeOptions options;
   options.bias = has("bias");
   options.mask = has("mask");
   options.accumulate = has("dw_in");
   options.distributed = distributed;
+  options.mode = source.mode;
   Recipe recipe;
   if (Status status = readRecipe(source.recipe, options, &recipe); !status.ok())
     return status;

@@ -11,10 +11,10 @@ namespace tools {
 
 /// What the command line says.
 struct SpecSource {
-  std::string spec, recipe, function;
+  std::string spec, recipe, function, mode;
 };
 
-/// Adds the spec and --recipe, one of which must be given, and --function.
+/// Adds the spec and --recipe, one of which must be given, --function and --mode.
 void addSourceOptions(CLI::App *command, SpecSource *source);
 
 /// Reads what can be read without a compiler: the spec, or whether the recipe exists.

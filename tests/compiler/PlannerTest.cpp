@@ -221,10 +221,15 @@ func.func @f(%x: tensor<8x64xf32>, %w: tensor<4x48xf32>) -> tensor<4xf32> {
 TEST(Targets, UnknownAndUnsupportedAreOurDiagnostics) {
   std::string why;
   EXPECT_EQ(findTarget("sm_999", &why), nullptr);
-  EXPECT_EQ(why, "unknown target 'sm_999'; targets with kernels are: sm_120a, sm_121a");
+  EXPECT_EQ(why, "unknown target 'sm_999'; targets with kernels are: sm_120a, sm_121a, sm_80, sm_90a");
   EXPECT_EQ(findTarget("sm_120", &why), nullptr);
   EXPECT_NE(why.find("use 'sm_120a'"), std::string::npos);
-  EXPECT_NE(findTarget("sm_120a", &why), nullptr);
+  EXPECT_EQ(findTarget("sm_89", &why), nullptr);
+  EXPECT_NE(why.find("use 'sm_80'"), std::string::npos);
+  EXPECT_EQ(findTarget("sm_90", &why), nullptr);
+  EXPECT_NE(why.find("use 'sm_90a'"), std::string::npos);
+  for (const char *name : {"sm_80", "sm_90a", "sm_120a", "sm_121a"})
+    EXPECT_NE(findTarget(name, &why), nullptr);
 }
 
 } // namespace

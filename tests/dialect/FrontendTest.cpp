@@ -148,7 +148,7 @@ TEST_F(FrontendTest, NotesFollowTheirError) {
   })");
   ASSERT_EQ(got.size(), 1u);
   EXPECT_EQ(got[0],
-            "spec.mlir:2:10: error: 'fp4.prologue' op expects only arith and math ops on scalars in its region, but "
+            "spec.mlir:2:10: error: 'fp4.prologue' op expects only arith, math and fp4.call ops on scalars in its region, but "
             "got 'tensor.empty'\nspec.mlir:4:12: note: it stands here");
 }
 

@@ -46,12 +46,17 @@ def check_example(name, example):
     if example.lstrip().startswith("!fp4"):
         body = f"func.func private @example({example.strip()})"
     else:
+        # Declarations stand beside the function.
+        module = "".join(re.findall(r"^ *fp4\.cuda .*$", example, re.M))
+        example = re.sub(r"^ *fp4\.cuda .*$", "", example, flags=re.M)
+        if "fp4.call @gelu" in example:
+            module = 'fp4.cuda @gelu : (f32) -> f32 file = "gelu.cu"'
         free = sorted(set(re.findall(r"%\w+", example)) - defined(example))
         unknown = [value for value in free if value not in ARGUMENTS]
         if unknown:
             return f"{name}: its example uses {', '.join(unknown)}, which check_docs.py does not know"
         arguments = ", ".join(f"{value}: {ARGUMENTS[value]}" for value in free)
-        body = f"func.func @example({arguments}) {{\n{example}\nreturn\n}}"
+        body = f"{module}\nfunc.func @example({arguments}) {{\n{example}\nreturn\n}}"
     run = subprocess.run([opt, "--verify-roundtrip", "-o", "/dev/null"], input=body, capture_output=True, text=True)
     return f"{name}: its example fails:\n{run.stderr}" if run.returncode else None
 

@@ -116,6 +116,29 @@ TEST(Findings, Deadlock) {
          {"deadlock", "warp 0 waits", "barrier 1 (32 of 64", "warp 1 waits"}, 64);
 }
 
+TEST(Findings, SpinsForEver) {
+  // Warp 0 waits for a flag that warp 1 sets, or does not.
+  std::string globals = ".shared .align 4 .u32 flag;\n", start = std::string(kThread) +
+                        "mov.u32 %r2, flag;\nmov.u32 %r3, 0;\nst.volatile.shared.u32 [%r2], %r3;\nbar.sync 0;\n"
+                        "setp.lt.u32 %p1, %r0, 32;\n@!%p1 bra SET;\n"
+                        "WAIT: ld.volatile.shared.u32 %r4, [%r2];\nsetp.eq.u32 %p2, %r4, 0;\n@%p2 bra WAIT;\nbra END;\nSET: ";
+  expect(kSuccess, start + "st.volatile.shared.u32 [%r2], %r1;\nEND: ret;", {}, 64, globals);
+  expect(kErrorLaunchTimeout, start + "mov.u32 %r5, 1;\nEND: ret;",
+         {"spins for ever", "warp 0 repeats lines", "warp 1 has ended"}, 64, globals);
+  // A long loop is not a spin: its counter changes.
+  std::string count = std::string(kThread) + "mov.u32 %r2, 0;\nLOOP: add.u32 %r2, %r2, 1;\nsetp.lt.u32 %p1, %r2, 1000000;\n"
+                                             "@%p1 bra LOOP;\nst.global.u32 [%rd11], %r2;\n";
+  expect(kSuccess, count);
+  Device device;
+  Options limited = options();
+  limited.maxInstructions = 500000;
+  setOptions(limited);
+  ASSERT_EQ(device.load(kernel(2, count)), kSuccess);
+  CUdeviceptr out = device.alloc(4096);
+  EXPECT_EQ(device.launch("k", 1, 32, 0, out, out), kErrorLaunchTimeout);
+  EXPECT_NE(lastFinding().find("more than 500000 warp instructions"), std::string::npos) << lastFinding();
+}
+
 TEST(Findings, MemberMask) {
   std::string start = kThread;
   expect(kSuccess, start + "shfl.sync.bfly.b32 %r2, %r0, 1, 31, -1;");

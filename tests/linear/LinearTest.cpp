@@ -152,6 +152,26 @@ TEST(Linear, BiasMaskAndAccumulation) {
             std::string::npos);
 }
 
+/// A layer on a GPU without FP4 tensor cores, made to sum as those with them do. (That the mode arrives, a wrong one shows below.)
+TEST(Linear, FaithfulModeGivesTheBitsOfFP4TensorCores) {
+  std::map<std::string, Tensor> inputs = layerTensors(kShape, 12);
+  auto expected = wholeRun(descriptorOf("averis", kShape), inputs);
+  Device device;
+  ASSERT_OK(Device::open("emulated:sm_90a", &device));
+  LinearDescriptor descriptor = descriptorOf("averis", kShape);
+  descriptor.mode = "faithful";
+  Linear linear;
+  ASSERT_OK(Linear::create(device, theCompiler(), descriptor, &linear));
+  LinearPlan plan = planFor(linear, kShape.tokens);
+  LayerMemory memory(linear, plan);
+  memory.write(inputs);
+  ASSERT_OK(linear.quantizeWeights(nullptr, memory.tensors));
+  ASSERT_OK(linear.forward(plan, nullptr, memory.tensors));
+  ASSERT_OK(linear.backward(plan, nullptr, memory.tensors));
+  for (const char *result : {"y", "dx", "dw"})
+    EXPECT_TRUE(memory.read(result) == expected.at(result)) << result;
+}
+
 TEST(Linear, MaskedTokensCountForNothing) {
   LinearDescriptor descriptor = descriptorOf("averis", kShape);
   descriptor.hasMask = true;
@@ -317,6 +337,9 @@ TEST(Linear, WrongPlansAndDescriptors) {
   LinearDescriptor masked = descriptorOf("nvfp4", kShape);
   masked.hasMask = true; // plain quantization has no mean to leave padding out of
   EXPECT_NE(failure(masked).find("'nvfp4' has no input 'mask', which the descriptor asks for"), std::string::npos);
+  LinearDescriptor sloppy = descriptorOf("averis", kShape);
+  sloppy.mode = "sloppy";
+  EXPECT_NE(failure(sloppy).find("unknown mode 'sloppy'; expects fast or faithful"), std::string::npos);
   LinearDescriptor future = descriptorOf("averis", kShape);
   future.structSize = 1000;
   EXPECT_NE(failure(future).find("structSize is 1000"), std::string::npos);

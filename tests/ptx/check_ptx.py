@@ -10,15 +10,28 @@ import shutil
 import subprocess
 import sys
 
-REQUIRED = {
-    # What a kernel of that name must contain.
-    "matmul_nvfp4": [r"mma\.sync\.aligned\.m16n8k64\.row\.col\.kind::mxf4nvf4\.block_scale\.scale_vec::4X\.f32\.e2m1\.e2m1\.f32\.ue4m3",
-                     r"ldmatrix\.sync\.aligned\.m8n8\.x4\.shared\.b16", r"cp\.async\.cg\.shared\.global .*, 16, ",
-                     r"cp\.async\.wait_group\s+2", r"ld\.shared\.v4\.b32"],
-    "matmul_mxfp4": [r"scale_vec::2X\.f32\.e2m1\.e2m1\.f32\.ue8m0", r"ldmatrix\.sync\.aligned\.m8n8\.x4"],
+COMMON = {
     "quantize": [r"ld\.global(\.nc)?\.v4\.b32", r"st\.global\.v[24]\.b32"],
     "column_partials": [r"ld\.global(\.nc)?\.v4\.b32"],
 }
+RING = [r"ldmatrix\.sync\.aligned\.m8n8\.x4\.shared\.b16", r"cp\.async\.cg\.shared\.global .*, 16, ", r"cp\.async\.wait_group\s+2"]
+# What a kernel of that name must contain where tensor cores take FP4.
+FP4 = {
+    "matmul_nvfp4": RING + [r"mma\.sync\.aligned\.m16n8k64\.row\.col\.kind::mxf4nvf4\.block_scale\.scale_vec::4X\.f32\.e2m1\.e2m1\.f32\.ue4m3",
+                            r"ld\.shared\.v4\.b32"],
+    "matmul_mxfp4": RING + [r"scale_vec::2X\.f32\.e2m1\.e2m1\.f32\.ue8m0"],
+}
+# And where they do not, by mode.
+BF16_STEP = r"mma\.sync\.aligned\.m16n8k16\.row\.col\.f32\.bf16\.bf16\.f32"
+INTEGER_STEP = r"mma\.sync\.aligned\.m16n8k32\.row\.col\.s32\.s8\.s8\.s32"
+MODES = {
+    "fast": {kernel: RING + [BF16_STEP, r"(fma|mul)(\.rn)?\.bf16x2"] for kernel in ("matmul_nvfp4", "matmul_mxfp4")},
+    "faithful": {kernel: RING + [INTEGER_STEP, r"cvt\.rz\.f32\.s64"] for kernel in ("matmul_nvfp4", "matmul_mxfp4")},
+}
+# The oldest version that a target's kernels need: a driver refuses what is newer than itself.
+VERSIONS = {"sm_80": "7.0", "sm_90a": "8.0", "sm_120a": "8.7"}
+# Kernels for sm_80 run on all later GPUs: those of 8.9 are assembled as well.
+ASSEMBLE = {"sm_80": ["sm_80", "sm_89"]}
 
 
 def find_ptxas():
@@ -33,9 +46,29 @@ def kernels_of(ptx):
     return dict(zip(parts[1::2], parts[2::2]))
 
 
-def check(name, ptx, target, ptxas):
+def check(name, ptx, target, mode, ptxas):
     problems = []
-    report = subprocess.run([ptxas, f"-arch={target}", "-v", "-", "-o", os.devnull], input=ptx, text=True, capture_output=True)
+    if f".version {VERSIONS[target]}\n.target {target}\n" not in ptx:
+        problems.append(f"{name}: is not PTX {VERSIONS[target]} for {target}")
+    for arch in ASSEMBLE.get(target, [target]):
+        problems += assemble(f"{name} for {arch}", ptx, arch, ptxas)
+    required = {**COMMON, **(FP4 if target == "sm_120a" else MODES[mode])}
+    for kernel, text in kernels_of(ptx).items():
+        if re.search(r"\.local|\bld\.local|\bst\.local", text):
+            problems.append(f"{name}: {kernel} uses local memory")
+        if re.search(r"\b(add|mul|sub)\.f32\b", text):
+            problems.append(f"{name}: {kernel} has arithmetic that ptxas may contract")
+        for prefix, patterns in required.items():
+            # 16x16 blocks gather half words of scales; every other pattern holds for all kernels of the kind.
+            for pattern in patterns if kernel.startswith(prefix) else []:
+                if not re.search(pattern, text):
+                    problems.append(f"{name}: {kernel} has no {pattern}")
+    return problems
+
+
+def assemble(name, ptx, arch, ptxas):
+    problems = []
+    report = subprocess.run([ptxas, f"-arch={arch}", "-v", "-", "-o", os.devnull], input=ptx, text=True, capture_output=True)
     if report.returncode:
         return [f"{name}: ptxas: {report.stderr.strip()}"]
     kernels = kernels_of(ptx)
@@ -46,16 +79,6 @@ def check(name, ptx, target, ptxas):
     for kernel, *sizes in found:
         if any(int(size) for size in sizes):
             problems.append(f"{name}: {kernel} has stack {sizes[0]}, spill stores {sizes[1]}, spill loads {sizes[2]} bytes")
-    for kernel, text in kernels.items():
-        if re.search(r"\.local|\bld\.local|\bst\.local", text):
-            problems.append(f"{name}: {kernel} uses local memory")
-        if re.search(r"\b(add|mul|sub)\.f32\b", text):
-            problems.append(f"{name}: {kernel} has arithmetic that ptxas may contract")
-        for prefix, patterns in REQUIRED.items():
-            # 16x16 blocks gather half words of scales; every other pattern holds for all kernels of the kind.
-            for pattern in patterns if kernel.startswith(prefix) else []:
-                if not re.search(pattern, text):
-                    problems.append(f"{name}: {kernel} has no {pattern}")
     return problems
 
 
@@ -67,15 +90,18 @@ def main():
         return 77
     problems, count = [], 0
     for path in sorted((source / "generated").rglob("*.ptx")):
-        problems += check(str(path.relative_to(source)), path.read_text(), path.relative_to(source / "generated").parts[0], ptxas)
+        problems += check(str(path.relative_to(source)), path.read_text(), path.relative_to(source / "generated").parts[0], "fast", ptxas)
         count += 1
     for spec in sorted((source / "tests" / "ptx").glob("*.mlir")):
-        compiled = subprocess.run([tool, "compile", str(spec), "--target", "sm_120a", "--emit", "ptx"], text=True, capture_output=True)
-        if compiled.returncode:
-            problems.append(f"{spec.name}: {compiled.stderr}")
-        else:
-            problems += check(spec.name, compiled.stdout, "sm_120a", ptxas)
-        count += 1
+        for target, mode in [("sm_120a", "fast"), ("sm_80", "fast"), ("sm_80", "faithful"), ("sm_90a", "fast"), ("sm_90a", "faithful")]:
+            name = f"{spec.name} {mode}"
+            compiled = subprocess.run([tool, "compile", str(spec), "--target", target, "--mode", mode, "--emit", "ptx"], text=True,
+                                      capture_output=True)
+            if compiled.returncode:
+                problems.append(f"{name} for {target}: {compiled.stderr}")
+            else:
+                problems += check(name, compiled.stdout, target, mode, ptxas)
+            count += 1
     print("\n".join(problems) or f"{count} files: no spills, no local memory")
     return 1 if problems or not count else 0
 

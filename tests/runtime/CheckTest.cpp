@@ -5,6 +5,7 @@
 #include "dialect/Numerics.h"
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include <cstring>
 #include <limits>
@@ -36,8 +37,8 @@ struct Quantized {
     buffers = {std::vector<uint8_t>(static_cast<size_t>(kRows * pitch), 0),
                std::vector<uint8_t>(static_cast<size_t>(numerics::scaleBytes(kRows, kK, 16)), 0),
                {0, 0, 0x80, 0x3f}};
-    EvaluatedValue codes{"codes", {"q", ElementType::I8, {kRows, kK}, {}}, {}};
-    EvaluatedValue scales{"scales", {"q", ElementType::I8, {kRows, kBlocks}, {}}, {}};
+    EvaluatedValue codes{"codes", {"q", ElementType::I8, {kRows, kK}, {}}, {}, {}};
+    EvaluatedValue scales{"scales", {"q", ElementType::I8, {kRows, kBlocks}, {}}, {}, {}};
     for (int64_t row = 0; row < kRows; ++row) {
       for (int64_t k = 0; k < kK; ++k) {
         uint8_t code = static_cast<uint8_t>((row * 7 + k * 3) & 15);
@@ -50,13 +51,13 @@ struct Quantized {
         buffers[1][static_cast<size_t>(numerics::scaleTileOffset(row, block, numerics::scaleTilesK(kK, 16)))] = scale;
       }
     }
-    values = {codes, scales, {"amax", {"q", ElementType::F32, {}, buffers[2]}, {}}};
+    values = {codes, scales, {"amax", {"q", ElementType::F32, {}, buffers[2]}, {}, {}}};
   }
   bool passes() const { return allPassed(check(plan, buffers, inputs, values)); }
 };
 
 EvaluatedValue floatsOf(std::vector<float> values, std::vector<float> bound) {
-  EvaluatedValue value{"tensor", {"y", ElementType::F32, {static_cast<int64_t>(values.size())}, {}}, std::move(bound)};
+  EvaluatedValue value{"tensor", {"y", ElementType::F32, {static_cast<int64_t>(values.size())}, {}}, std::move(bound), {}};
   value.tensor.bytes.resize(values.size() * 4);
   std::memcpy(value.tensor.bytes.data(), values.data(), value.tensor.bytes.size());
   return value;
@@ -81,6 +82,24 @@ TEST(Check, EqualValuesPass) {
   EXPECT_EQ(parts[1].elements, 130 * 5);
   EXPECT_EQ(parts[2].elements, 1);
   EXPECT_TRUE(allPassed(parts)) << checkTable(parts);
+}
+
+/// A value without a reference is named with the reason, and proves nothing.
+TEST(Check, WhatHasNoReferenceIsNeverEqual) {
+  EvaluatedValue unknown = floatsOf({1, 2}, {});
+  unknown.unchecked = "it depends on 'gelu'";
+  CheckedPart part = compare({3, 4}, unknown);
+  EXPECT_EQ(part.notChecked, "it depends on 'gelu'");
+  EXPECT_EQ(part.elements, 0);
+  EXPECT_FALSE(allPassed({part}));
+  CheckedPart equal = compare({1, 2}, floatsOf({1, 2}, {}));
+  EXPECT_TRUE(allPassed({equal, part}));
+  EXPECT_NE(checkTable({equal, part}).find("y      tensor  not checked: it depends on 'gelu'\n"
+                                           "check passed: 1 parts agree with the evaluator, 1 not checked\n"),
+            std::string::npos)
+      << checkTable({equal, part});
+  EXPECT_EQ(checkJson({part})["values"][0]["bitEqual"], false);
+  EXPECT_EQ(checkJson({part})["values"][0]["notChecked"], "it depends on 'gelu'");
 }
 
 TEST(Check, EveryFlippedBitOfCodesScalesAndAmaxFails) {

@@ -4,6 +4,10 @@
 #include "AddSpec.h"
 #include "plan/CompilerPlugin.h"
 
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -15,11 +19,25 @@ static void send(FourfoldSink sink, void *user, const char *name, const std::str
 
 static bool isKnown(const char *text, size_t size) { return std::string(text, size).rfind("add", 0) == 0; }
 
+/// For tests that count: FAKE_JIT_COUNTER is a file that gets a line a call, FAKE_JIT_SLEEP the milliseconds that one takes.
+static void count() {
+  if (const char *path = std::getenv("FAKE_JIT_COUNTER"))
+    if (std::FILE *file = std::fopen(path, "a")) {
+      std::fputs("compiled\n", file);
+      std::fclose(file);
+    }
+  if (const char *milliseconds = std::getenv("FAKE_JIT_SLEEP"))
+    usleep(static_cast<useconds_t>(std::atoi(milliseconds)) * 1000);
+}
+
 static int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *user) {
+  count();
   if (!isKnown(request->text, request->textSize)) {
     send(sink, user, "error", std::string(request->fileName) + ":1:1: error: expected 'add'");
     return 1;
   }
+  if (std::string(request->text, request->textSize) == "add volatile")
+    send(sink, user, "volatile", "a file");
   std::string emit = request->emit;
   if (emit == "ptx")
     send(sink, user, "manifest", addPlan(request->target).toJson());

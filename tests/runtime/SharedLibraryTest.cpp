@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <cstring>
 
 TEST(SharedLibrary, RunsThroughThePublicApiAlone) {
@@ -31,6 +32,32 @@ TEST(SharedLibrary, RunsThroughThePublicApiAlone) {
   float sum;
   std::memcpy(&sum, outputs[0].bytes.data(), 4);
   EXPECT_EQ(sum, 3.0f);
+}
+
+TEST(SharedLibrary, CompilesAndHandsOverMessages) {
+  // A cache that cannot be: one message, and the kernel all the same.
+  std::vector<std::string> messages;
+  fourfold::setMessageHandler(
+      [](void *user, const char *text) { static_cast<std::vector<std::string> *>(user)->push_back(text); }, &messages);
+  setenv("FOURFOLD_CACHE", "on", 1);
+  setenv("FOURFOLD_CACHE_DIR", "/proc/nothing", 1);
+  fourfold::Device device;
+  fourfold::Compiler compiler;
+  fourfold::Executable one, two;
+  fourfold::Spec spec;
+  spec.text = "add";
+  ASSERT_TRUE(fourfold::Device::open("emulated:sm_120a", &device).ok());
+  ASSERT_TRUE(fourfold::Compiler::open(&compiler, FOURFOLD_BINARY_DIR "/tests/libfourfold_fake_jit.so").ok());
+  for (fourfold::Executable *executable : {&one, &two}) {
+    fourfold::Status status = fourfold::Executable::compile(device, compiler, spec, executable);
+    ASSERT_TRUE(status.ok()) << status.message();
+  }
+  EXPECT_EQ(&one.inputs(), &two.inputs());
+  fourfold::setMessageHandler(nullptr, nullptr);
+  unsetenv("FOURFOLD_CACHE_DIR");
+  setenv("FOURFOLD_CACHE", "off", 1);
+  ASSERT_EQ(messages.size(), 1u);
+  EXPECT_EQ(messages[0].rfind("warning: the cache of compiled kernels: ", 0), 0u) << messages[0];
 }
 
 TEST(SharedLibrary, SaysWhereItLookedForTheCompiler) {

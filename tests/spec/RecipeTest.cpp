@@ -109,8 +109,58 @@ INSTANTIATE_TEST_SUITE_P(Shapes, RecipeTest,
 INSTANTIATE_TEST_SUITE_P(Large, RecipeTest,
                          ::testing::Combine(::testing::ValuesIn(kRecipes), ::testing::Values(Shape{4096, 40, 16})), nameOf);
 
+class TargetTest : public ::testing::TestWithParam<std::tuple<const char *, Shape>> {};
+
+/// Codes and scales have one value on all targets, products their bound.
+TEST_P(TargetTest, EqualsTheEvaluator) {
+  auto [recipe, shape] = GetParam();
+  std::map<std::string, Tensor> tensors = layerTensors(shape, 7);
+  for (const char *pass : kPasses)
+    for (const char *target : {"sm_80", "sm_90a"}) {
+      std::string text = readFile(std::string("kernels_spec/") + recipe + "/" + pass + ".mlir");
+      SpecRun run = runSpec(text, argumentsOf(text, tensors, /*optional=*/false), {target, ""});
+      EXPECT_EQ(run.error, "") << recipe << " " << pass << " " << target;
+      EXPECT_EQ(run.plan.mode, "fast");
+      EXPECT_GE(run.partsChecked, std::string(recipe) == "bf16" ? 1 : 5);
+    }
+}
+
+/// Every bit of every result is that of FP4 tensor cores.
+TEST_P(TargetTest, FaithfulIsTheFP4TensorCore) {
+  auto [recipe, shape] = GetParam();
+  // No FP4 product; and the bf16 one is each GPU's own.
+  if (std::string(recipe) == "bf16")
+    return;
+  std::map<std::string, Tensor> tensors = layerTensors(shape, 8);
+  for (const char *pass : kPasses) {
+    std::string text = readFile(std::string("kernels_spec/") + recipe + "/" + pass + ".mlir");
+    std::vector<Tensor> inputs = argumentsOf(text, tensors, /*optional=*/true);
+    SpecRun wanted = runSpecUnchecked(text, inputs, {"sm_120a", "faithful"});
+    EXPECT_EQ(wanted.error, "");
+    EXPECT_EQ(wanted.plan.mode, "");
+    for (const char *target : {"sm_80", "sm_90a"}) {
+      // Compilation takes most of the time; the kernels of the two are the same but for their header.
+      if (std::string(target) == "sm_90a" && std::string(recipe) != "averis" && std::string(recipe) != "mxfp4")
+        continue;
+      SpecRun run = runSpecUnchecked(text, inputs, {target, "faithful"});
+      EXPECT_EQ(run.error, "") << recipe << " " << pass << " " << target;
+      EXPECT_EQ(run.plan.mode, "faithful");
+      ASSERT_EQ(run.outputs.size(), wanted.outputs.size());
+      for (size_t i = 0; i < run.outputs.size(); ++i)
+        EXPECT_EQ(run.outputs[i].bytes, wanted.outputs[i].bytes) << recipe << " " << pass << " " << target << " result " << i;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, TargetTest,
+                         ::testing::Combine(::testing::ValuesIn(kRecipes),
+                                            ::testing::Values(Shape{1, 17, 40}, Shape{40, 1000, 17}, Shape{130, 33, 72})),
+                         [](const ::testing::TestParamInfo<TargetTest::ParamType> &info) { return nameOf(info); });
+
 /// A NaN in X and an infinity in D: what depends on them is NaN, nothing else. (A mean depends on all of its column.)
-TEST(NonFiniteInputs, SurfaceInAllPasses) {
+class NonFiniteInputs : public ::testing::TestWithParam<Place> {};
+
+TEST_P(NonFiniteInputs, SurfaceInAllPasses) {
   constexpr Shape kShape = {70, 48, 33};
   for (const char *recipe : {"nvfp4", "mxfp4", "nvidia"}) {
     std::map<std::string, Tensor> tensors = layerTensors(kShape, 21);
@@ -118,7 +168,7 @@ TEST(NonFiniteInputs, SurfaceInAllPasses) {
     setElement(tensors["d"], 2 * kShape.out + 7, std::numeric_limits<float>::infinity());
     auto outputs = [&](const char *pass) {
       std::string text = readFile(std::string("kernels_spec/") + recipe + "/" + pass + ".mlir");
-      SpecRun run = runSpec(text, argumentsOf(text, tensors, false));
+      SpecRun run = runSpec(text, argumentsOf(text, tensors, false), GetParam());
       EXPECT_EQ(run.error, "") << recipe << " " << pass;
       return run.outputs;
     };
@@ -134,6 +184,10 @@ TEST(NonFiniteInputs, SurfaceInAllPasses) {
         EXPECT_EQ(std::isnan(element(dw, o * kShape.in + i)), o == 7 || i == 5) << recipe << " dw " << o << "," << i;
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Targets, NonFiniteInputs,
+                         ::testing::Values(Place{"sm_120a", ""}, Place{"sm_80", "fast"}, Place{"sm_90a", "faithful"}),
+                         [](const auto &info) { return info.param.target + info.param.mode; });
 
 /// The first rows of a tensor of tests/data in bf16: the evaluator, plain as it is, would take minutes for all of them.
 Tensor captured(const std::string &file, const std::string &name, int64_t rows) {

@@ -16,10 +16,10 @@ namespace tests {
 
 namespace {
 
-/// The compiler and the device that all tests share.
+/// The compiler and the devices that all tests share.
 struct Machine {
   Compiler compiler;
-  Device device;
+  std::map<std::string, Device> devices;
   Status status;
 
   static Machine &get() {
@@ -30,8 +30,9 @@ struct Machine {
 private:
   Machine() {
     status = Compiler::open(&compiler, std::string(FOURFOLD_BINARY_DIR) + "/lib/libfourfold_jit.so");
-    if (status.ok())
-      status = Device::open("emulated:sm_120a", &device);
+    for (const char *target : {"sm_120a", "sm_90a", "sm_80"})
+      if (status.ok())
+        status = Device::open(std::string("emulated:") + target, &devices[target]);
   }
 };
 
@@ -43,7 +44,7 @@ struct Loaded {
   std::string error;
 };
 
-Loaded load(const std::string &text, const std::vector<std::string> &given) {
+Loaded load(const std::string &text, const std::vector<std::string> &given, const Place &place) {
   Loaded loaded;
   auto failed = [&](const Status &status) {
     if (!status.ok())
@@ -53,20 +54,21 @@ Loaded load(const std::string &text, const std::vector<std::string> &given) {
   Machine &machine = Machine::get();
   CompiledSpec compiled;
   loaded.spec.text = text;
+  loaded.spec.mode = place.mode;
+  const Device &device = machine.devices[place.target];
   if (failed(machine.status) || failed(machine.compiler.leaveOut(&loaded.spec, given)) ||
-      failed(machine.compiler.compile(loaded.spec, machine.device.target(), &compiled)) ||
-      failed(Executable::load(machine.device, compiled.manifest, compiled.ptx, &loaded.executable)))
+      failed(machine.compiler.compile(loaded.spec, device.target(), &compiled)) ||
+      failed(Executable::load(device, compiled.manifest, compiled.ptx, &loaded.executable)))
     return loaded;
   plan::Plan::fromJson(compiled.manifest, &loaded.plan, &loaded.error);
   return loaded;
 }
 
-} // namespace
-
-SpecRun runSpec(const std::string &text, const std::vector<Tensor> &inputs) {
+/// Compiles and runs; `*ran` is what did.
+SpecRun execute(const std::string &text, const std::vector<Tensor> &inputs, const Place &place, const Loaded **ran) {
   SpecRun result;
   std::vector<std::string> given;
-  std::string key = text;
+  std::string key = place.target + " " + place.mode + " " + text;
   for (const Tensor &input : inputs) {
     given.push_back(input.name);
     key += "," + input.name;
@@ -74,8 +76,9 @@ SpecRun runSpec(const std::string &text, const std::vector<Tensor> &inputs) {
   static std::map<std::string, Loaded> cache;
   auto found = cache.find(key);
   if (found == cache.end())
-    found = cache.emplace(key, load(text, given)).first;
+    found = cache.emplace(key, load(text, given, place)).first;
   const Loaded &loaded = found->second;
+  *ran = &loaded;
   result.error = loaded.error;
   if (!result.error.empty())
     return result;
@@ -83,15 +86,29 @@ SpecRun runSpec(const std::string &text, const std::vector<Tensor> &inputs) {
   result.buffers.resize(loaded.plan.buffers.size());
   RunOptions options;
   options.inspect = [&](size_t buffer, const std::vector<uint8_t> &bytes) { result.buffers[buffer] = bytes; };
+  result.error = loaded.executable.run(inputs, &result.outputs, options).message();
+  return result;
+}
+
+} // namespace
+
+SpecRun runSpecUnchecked(const std::string &text, const std::vector<Tensor> &inputs, const Place &place) {
+  const Loaded *ran;
+  return execute(text, inputs, place, &ran);
+}
+
+SpecRun runSpec(const std::string &text, const std::vector<Tensor> &inputs, const Place &place) {
+  const Loaded *ran;
+  SpecRun result = execute(text, inputs, place, &ran);
+  if (!result.error.empty())
+    return result;
   std::vector<EvaluatedValue> values;
-  for (const Status &status :
-       {loaded.executable.run(inputs, &result.outputs, options),
-        Machine::get().compiler.evaluate(loaded.spec, inputs, /*intermediates=*/true, &values)})
-    if (!status.ok()) {
-      result.error = status.message();
-      return result;
-    }
-  std::vector<tools::CheckedPart> parts = tools::check(loaded.plan, result.buffers, inputs, values);
+  Status status = Machine::get().compiler.evaluate(ran->spec, inputs, /*intermediates=*/true, &values, ran->plan.mode);
+  if (!status.ok()) {
+    result.error = status.message();
+    return result;
+  }
+  std::vector<tools::CheckedPart> parts = tools::check(ran->plan, result.buffers, inputs, values);
   result.partsChecked = static_cast<int>(parts.size());
   if (!tools::allPassed(parts))
     result.error = tools::checkTable(parts);

@@ -23,8 +23,15 @@ struct SpecRun {
   std::vector<std::vector<uint8_t>> buffers;
 };
 
-/// Compiles for sm_120a, runs on emulated:sm_120a, evaluates, compares.
-SpecRun runSpec(const std::string &text, const std::vector<Tensor> &inputs);
+/// Where a spec runs: an emulated device, and how it sums where that has no FP4 tensor cores.
+struct Place {
+  std::string target = "sm_120a", mode;
+};
+
+/// Compiles for the target, runs on its emulated device, evaluates, compares.
+SpecRun runSpec(const std::string &text, const std::vector<Tensor> &inputs, const Place &place = {});
+/// The same without the evaluator, which is slow.
+SpecRun runSpecUnchecked(const std::string &text, const std::vector<Tensor> &inputs, const Place &place);
 
 /// The specs of a recipe's folder in the source tree, linked.
 std::string linkedRecipe(const std::string &folder, const std::vector<std::string> &absent, bool distributed,

@@ -52,7 +52,7 @@ class ToolTest(unittest.TestCase):
 
     def tool(self, *arguments, status=0, stdin=None, environment=None):
         """Runs the tool in the folder; returns its two outputs."""
-        env = {**os.environ, "FOURFOLD_JIT": PLUGIN, **(environment or {})}
+        env = {**os.environ, "FOURFOLD_JIT": PLUGIN, "FOURFOLD_CACHE": "off", **(environment or {})}
         done = subprocess.run([TOOL, *arguments], cwd=self.folder.name, env=env, input=stdin, capture_output=True, timeout=120)
         self.assertEqual(done.returncode, status, done)
         return done.stdout, done.stderr.decode()

@@ -21,6 +21,9 @@ struct Spec {
   std::string function;
   /// Arguments marked `fp4.optional` that the caller leaves out: a mask is then full, any other reads as -0.0.
   std::vector<std::string> absent;
+  /// How targets without FP4 tensor cores (sm_80, sm_90a) sum products: "fast", which is also what "" means, in bf16 steps; "faithful", to
+  /// the bits of those that have them. For the latter targets both are the same.
+  std::string mode = "";
 };
 
 /// The specs of a linear layer: linear_forward (x, w -> y), linear_dgrad (d, w -> dx) and linear_wgrad (d, x -> dw [, db]).
@@ -30,6 +33,8 @@ struct Recipe {
   std::vector<std::string> absent;
   /// Statistics are reduced over ranks: the plan has launches of kind `reduce`.
   bool distributed = false;
+  /// As `Spec::mode`.
+  std::string mode;
 };
 
 /// What a spec compiles to.
@@ -49,6 +54,8 @@ struct EvaluatedValue {
   Tensor tensor;
   /// Empty: a device must agree bit for bit. Otherwise how far each element may be off.
   std::vector<float> bound;
+  /// Not empty: the evaluator cannot know this value, and why; `tensor` then means nothing.
+  std::string unchecked = {};
 };
 
 /// A target that the compiler knows.
@@ -60,22 +67,29 @@ struct TargetInfo {
 };
 
 /// The compiler plug-in libfourfold_jit.so. Cheap to copy; thread-safe once opened.
+///
+/// What was compiled, linked and listed is kept in memory and on disk (see docs/cache.md): the plug-in itself is loaded when something
+/// has to be compiled or evaluated for the first time.
 class FOURFOLD_API Compiler {
 public:
+  struct Impl;
   Compiler() = default;
 
   /// Opens the plug-in: `path` if given, else FOURFOLD_JIT, else libfourfold_jit.so in the folder ../lib of the
   /// executable, in the folder of this library, or where the system's loader looks.
   static Status open(Compiler *compiler, const std::string &path = "");
+  /// Loads the plug-in now. Not needed: whatever needs it loads it.
+  Status load() const;
 
   /// Compiles a spec for a target such as "sm_120a".
   Status compile(const Spec &spec, const std::string &target, CompiledSpec *compiled) const;
   /// Compiles up to a stage, "plan", "kernels", "llvm" or "ptx", and returns its text.
   Status emit(const Spec &spec, const std::string &target, const std::string &stage, std::string *text,
               std::string *warnings = nullptr) const;
-  /// Evaluates a spec on the host: the results, and with `intermediates` every named value.
+  /// Evaluates a spec on the host: the results, and with `intermediates` every named value. Bounds are for FP4 tensor cores, or, where
+  /// `mode`, which is the manifest's, says "fast", for products summed in fp32.
   Status evaluate(const Spec &spec, const std::vector<Tensor> &inputs, bool intermediates,
-                  std::vector<EvaluatedValue> *values) const;
+                  std::vector<EvaluatedValue> *values, const std::string &mode = "") const;
   /// Sets `spec->absent` to the optional arguments that are not among `present`. A name in `present` that the spec does not have is
   /// passed over: what takes the tensors says so.
   Status leaveOut(Spec *spec, const std::vector<std::string> &present) const;
@@ -91,8 +105,8 @@ public:
   std::string path() const;
 
 private:
+  friend class Executable;
   friend class HostProgram;
-  struct Impl;
   std::shared_ptr<const Impl> impl;
 };
 

@@ -24,8 +24,11 @@ public:
   Device() = default;
   explicit Device(std::shared_ptr<const Impl> impl) : impl(std::move(impl)) {}
 
-  /// Opens "cuda:N", "emulated:<target>" or "auto": the first GPU if there is one, else emulated:sm_120a.
+  /// Opens "cuda:N", "emulated:<target>" or "auto": the first GPU of a compute capability that kernels can be compiled for, else
+  /// emulated:sm_120a; `choice` says why.
   static Status open(const std::string &name, Device *device);
+  /// As "auto", but a GPU counts only if kernels can be compiled for one of `targets` ("sm_120a"), if there are any.
+  static Status openAuto(const std::vector<std::string> &targets, Device *device);
   /// The names of the devices that exist here.
   static std::vector<std::string> list();
 
@@ -37,6 +40,8 @@ public:
   /// What kernels must be compiled for: "sm_120a".
   const std::string &target() const;
   bool isEmulated() const;
+  /// Of a device that "auto" chose: which and why, for people; "" otherwise.
+  const std::string &choice() const;
   /// The driver entry points, for callers that manage memory and streams themselves.
   const device::DriverTable &driver() const;
 

@@ -4,6 +4,7 @@
 #ifndef FOURFOLD_EXECUTABLE_H
 #define FOURFOLD_EXECUTABLE_H
 
+#include "fourfold/Compiler.h"
 #include "fourfold/Device.h"
 #include "fourfold/Tensor.h"
 
@@ -70,7 +71,10 @@ struct LaunchRecord {
   unsigned grid[3] = {1, 1, 1};
   unsigned block[3] = {1, 1, 1};
   unsigned sharedBytes = 0;
+  /// On a GPU between two events on its own clock, on the emulated device of the host.
   double milliseconds = 0;
+  /// Sizes of the buffers that the launch reads and writes, each once: what it has to move at least if it needs all of them.
+  uint64_t bufferBytes = 0;
 };
 
 /// What `run` does besides.
@@ -92,6 +96,11 @@ public:
 
   /// Checks the manifest, loads the PTX and finds every kernel.
   static Status load(const Device &device, const std::string &manifest, const std::string &ptx, Executable *executable);
+
+  /// Compiles a spec for the device and loads it; finds it loaded, or compiled in memory or on disk, if it was compiled before. Any number
+  /// of threads and processes may ask for the same at once: one compiles it. After a failure everything works as before.
+  static Status compile(const Device &device, const Compiler &compiler, const Spec &spec, Executable *executable,
+                        std::string *warnings = nullptr);
 
   const std::vector<Parameter> &inputs() const;
   const std::vector<Parameter> &outputs() const;

@@ -9,6 +9,7 @@
 #include "fourfold/Executable.h"
 #include "fourfold/HostProgram.h"
 #include "fourfold/Memory.h"
+#include "fourfold/Messages.h"
 #include "fourfold/Recipe.h"
 #include "fourfold/Status.h"
 #include "fourfold/Tensor.h"

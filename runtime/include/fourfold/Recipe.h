@@ -16,6 +16,8 @@ struct RecipeOptions {
   bool accumulate = false;
   /// Statistics are reduced over ranks.
   bool distributed = false;
+  /// As `Spec::mode`.
+  std::string mode;
 };
 
 /// A recipe that was found.

@@ -48,6 +48,9 @@ struct LinearDescriptor {
   ReduceHook reduceHook = nullptr;
   /// The hook's first argument.
   void *reduceUser = nullptr;
+  /// How GPUs without FP4 tensor cores sum products: "fast", which null means too, or "faithful", to the bits of those that have them. The
+  /// mode of a prebuilt pack was chosen when it was compiled: null there.
+  const char *mode = nullptr;
 };
 
 /// Device addresses of a layer's tensors: row-major, contiguous, aligned to 256 bytes but for seed and offset, to 8. Each call names those it needs; others may be 0. What is needed and null, or misaligned, is an error.

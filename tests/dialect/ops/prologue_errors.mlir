@@ -103,7 +103,7 @@ func.func @prologue_c4_valid(%x: tensor<4x8xf32>) {
 }
 
 func.func @prologue_c4(%x: tensor<4x8xf32>) {
-  // expected-error @+1 {{'fp4.prologue' op expects only arith and math ops on scalars in its region, but got 'tensor.empty'}}
+  // expected-error @+1 {{'fp4.prologue' op expects only arith, math and fp4.call ops on scalars in its region, but got 'tensor.empty'}}
   %y = fp4.prologue %x {
   ^bb0(%a: f32):
     // expected-note @+1 {{it stands here}}
@@ -116,7 +116,7 @@ func.func @prologue_c4(%x: tensor<4x8xf32>) {
 // -----
 
 func.func @prologue_c4_vector(%x: tensor<4x8xf32>) {
-  // expected-error @+1 {{'fp4.prologue' op expects only arith and math ops on scalars in its region, but got 'arith.constant'}}
+  // expected-error @+1 {{'fp4.prologue' op expects only arith, math and fp4.call ops on scalars in its region, but got 'arith.constant'}}
   %y = fp4.prologue %x {
   ^bb0(%a: f32):
     // expected-note @+1 {{it stands here}}

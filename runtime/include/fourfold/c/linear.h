@@ -81,6 +81,7 @@ typedef struct FourfoldLinearDescriptor {
   int32_t accumulate;            /* wgrad can add to dw and db */
   FourfoldReduceHook reduceHook; /* null: one rank */
   void *reduceUser;
+  const char *mode; /* null or "fast", or "faithful": how GPUs without FP4 tensor cores sum products */
 } FourfoldLinearDescriptor;
 
 /* As fourfold::LinearTensors: device addresses; 0 for what a call does not need. */

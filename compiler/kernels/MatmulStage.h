@@ -1,0 +1,83 @@
+// What a block-scaled matmul does with one stage of its ring: from codes and scales in shared memory to accumulators.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Three ways: block-scaled matrix steps of the hardware (MatmulStage.cpp), bf16 steps on operands dequantized in registers
+// (MatmulFast.cpp), and 8-bit integer steps whose block sums are combined as the hardware would (MatmulFaithful.cpp).
+
+#ifndef FOURFOLD_COMPILER_KERNELS_MATMULSTAGE_H
+#define FOURFOLD_COMPILER_KERNELS_MATMULSTAGE_H
+
+#include "compiler/kernels/Matmul.h"
+
+namespace fourfold {
+namespace compiler {
+
+inline constexpr int kStageK = 128;                // elements of K a stage
+inline constexpr int kRowBytes = kStageK / 2;      // bytes of codes a row and stage
+inline constexpr int kStepsPerStage = kStageK / 64; // matrix steps of K = 64
+inline constexpr int kScaleTileBytes = 512;        // 128 rows x 4 K-blocks
+
+inline int scaleTilesPerStage(Format format) { return kStageK / (4 * formatBlockSize(format)); }
+
+/// Where row r of a scale tile (16 bytes: the scales of rows r, r + 32, r + 64, r + 96) stands. The lanes of a quarter-warp read rows
+/// 2q, 2q + 1 plus 0, 8, 16, 24: flipping two bits by r / 8 spreads them over all banks.
+inline Val swizzledScaleRow(Val row) { return row ^ ((row >> 3) << 1); }
+
+/// A warp's part of the block's tile.
+struct StageContext {
+  KernelBuilder &k;
+  const Target &target;
+  Format format;
+  const MatmulTile &tile;
+  Val lane;
+  Val warpRow, warpColumn;   // first row of A and of B in the block's tile
+  Val blockRow, blockColumn; // first row of A and of B of the block's tile
+
+  int warpM() const { return tile.tileM / tile.warpsM; }
+  int tilesM() const { return warpM() / 16; }
+  int tilesN() const;
+  /// Steps of K = 64 that a scale tile covers.
+  int stepsPerScaleTile() const { return format == Format::NVFP4 ? 1 : 2; }
+};
+
+/// FP4 fragments of one step of K = 64 in the layout of m16n8k64 (PTX ISA 9.7.14.5.11): a register of lane 4 g + t holds eight
+/// neighbours along K of row g, from 8 t on.
+struct CodeFragments {
+  /// For each 16 rows: (rows 0-7, rows 8-15) of the first 32 of K, then of the second.
+  llvm::SmallVector<llvm::SmallVector<Val>> a;
+  /// For each 8 columns: the two halves of K.
+  llvm::SmallVector<llvm::SmallVector<Val>> b;
+};
+
+class StageMath {
+public:
+  explicit StageMath(const StageContext &context) : c(context), k(context.k) {}
+  virtual ~StageMath() = default;
+
+  /// Adds the products of the stage at `base` in shared memory to the accumulators: for each 16 rows, for each 8 columns, four.
+  virtual llvm::SmallVector<Val> compute(Val base, llvm::ArrayRef<Val> accumulators) = 0;
+  /// What is left to do to the accumulators after the last stage.
+  virtual void finish(llvm::MutableArrayRef<Val>) {}
+
+protected:
+  Val codesB(Val base) const { return k.offset(base, c.tile.tileM * kRowBytes); }
+  Val scalesA(Val base) const { return k.offset(base, (c.tile.tileM + c.tile.tileN) * kRowBytes); }
+  Val scalesB(Val base) const { return k.offset(scalesA(base), scaleTilesPerStage(c.format) * kScaleTileBytes); }
+  /// The codes of step `step`, 0 or 1.
+  CodeFragments loadCodes(Val base, Val step) const;
+  /// The scale words (one byte a K-block) of rows `firstRow + 8 j + row`, j < count: `scales` is a scale tile, `firstRow` a multiple of
+  /// 8 * count or of 32, `row` in 0..7. Lanes of eight rows read 128 bytes: no bank serves two of them.
+  llvm::SmallVector<Val> loadScaleWords(Val scales, Val firstRow, Val row, int count) const;
+
+  const StageContext c;
+  KernelBuilder &k;
+};
+
+std::unique_ptr<StageMath> makeHardwareStage(const StageContext &context);
+std::unique_ptr<StageMath> makeFastStage(const StageContext &context);
+std::unique_ptr<StageMath> makeFaithfulStage(const StageContext &context);
+
+} // namespace compiler
+} // namespace fourfold
+
+#endif // FOURFOLD_COMPILER_KERNELS_MATMULSTAGE_H

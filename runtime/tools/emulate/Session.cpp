@@ -1,0 +1,206 @@
+// Loading a PTX file, launching a kernel of it, reading results: through the driver table, as any program would.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "runtime/tools/emulate/Session.h"
+
+#include "runtime/emulator/Parser.h"
+#include "runtime/tools/Counters.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace fourfold {
+namespace emulate {
+
+using namespace device;
+
+namespace {
+
+/// The emulated device for PTX of a target: itself, or the oldest that runs it.
+std::string deviceFor(const std::string &target) {
+  for (const char *name : {"sm_80", "sm_90a", "sm_100a", "sm_120a"}) {
+    if (target == name)
+      return name;
+    int wanted = 0, has = 0;
+    char suffix = 0;
+    int fields = std::sscanf(target.c_str(), "sm_%d%c", &wanted, &suffix);
+    std::sscanf(name, "sm_%d", &has);
+    if ((fields == 1 && wanted <= has) || (suffix == 'f' && wanted / 10 == has / 10 && wanted <= has))
+      return name;
+  }
+  return "";
+}
+
+Status driverError(const std::string &what) { return {StatusCode::DeviceError, what + ": " + emulator::lastFinding()}; }
+
+const emulator::Variable &parameter(const emulator::Function &kernel, size_t i) {
+  return kernel.variables[static_cast<size_t>(kernel.params[i])];
+}
+
+} // namespace
+
+Status Session::open(const std::string &file, const std::string &target) {
+  path = file == "-" ? "<stdin>" : file;
+  std::string text;
+  if (Status status = readFile(file, &text); !status.ok())
+    return status;
+  try {
+    ast = emulator::parseModule(text);
+  } catch (const emulator::LoadError &error) {
+    return {StatusCode::InvalidArgument, fmt::format("{}:{}: {}", path, error.line, error.what())};
+  }
+  std::string device = target.empty() ? deviceFor(ast.target) : target;
+  int ordinal = device.empty() ? -1 : emulator::deviceOrdinal(device);
+  if (ordinal < 0)
+    return {StatusCode::InvalidArgument,
+            target.empty() ? fmt::format("{} is for '{}', which no emulated device runs; there are sm_80, sm_90a, sm_100a and sm_120a",
+                                         path, ast.target)
+                           : fmt::format("there is no emulated device '{}'; there are sm_80, sm_90a, sm_100a and sm_120a", target)};
+  const DriverTable &driver = emulator::driver();
+  CUcontext context = nullptr;
+  if (driver.init(0) != kSuccess || driver.primaryCtxRetain(&context, ordinal) != kSuccess ||
+      driver.ctxSetCurrent(context) != kSuccess)
+    return driverError("cannot start the emulated device");
+  if (driver.moduleLoadDataEx(&module, text.c_str(), 0, nullptr, nullptr) != kSuccess)
+    return {StatusCode::InvalidArgument, fmt::format("{}: {}", path, emulator::lastFinding())};
+  return {};
+}
+
+std::string Session::describe(const emulator::Function &kernel) const {
+  std::string text = kernel.name + "(";
+  for (size_t i = 0; i < kernel.params.size(); ++i) {
+    const emulator::Variable &variable = parameter(kernel, i);
+    text += fmt::format("{}{}: {} byte{}", i ? ", " : "", variable.name, variable.bytes, variable.bytes == 1 ? "" : "s");
+  }
+  text += ")";
+  auto bounds = [&](const char *name, const unsigned *sizes) {
+    if (sizes[0])
+      text += fmt::format(" {} {}x{}x{}", name, sizes[0], std::max(sizes[1], 1u), std::max(sizes[2], 1u));
+  };
+  bounds("at most", kernel.maxThreads);
+  bounds("exactly", kernel.requiredThreads);
+  return text;
+}
+
+std::string Session::kernelList() const {
+  std::string text;
+  for (const emulator::Function &function : ast.functions)
+    if (function.isEntry && function.hasBody)
+      text += describe(function) + "\n";
+  return text;
+}
+
+Status Session::pickKernel(const std::string &wanted, const emulator::Function **kernel) const {
+  std::string known;
+  size_t count = 0;
+  *kernel = nullptr;
+  for (const emulator::Function &function : ast.functions) {
+    if (!function.isEntry || !function.hasBody)
+      continue;
+    known += (count++ ? ", " : "") + function.name;
+    if (wanted.empty() ? count == 1 : function.name == wanted)
+      *kernel = &function;
+  }
+  if (!count)
+    return {StatusCode::InvalidArgument, fmt::format("{} has no kernel", path)};
+  if (wanted.empty() && count > 1)
+    return {StatusCode::InvalidArgument, fmt::format("{} has {} kernels: choose one with --kernel: {}", path, count, known)};
+  if (!*kernel)
+    return {StatusCode::NotFound, fmt::format("{} has no kernel '{}'; it has: {}", path, wanted, known)};
+  return {};
+}
+
+Status Session::checkArguments(const emulator::Function &kernel, const std::vector<Argument> &arguments) const {
+  if (arguments.size() != kernel.params.size())
+    return {StatusCode::InvalidArgument, fmt::format("{} --arg were given, the kernel has {} parameters: {}", arguments.size(),
+                                                     kernel.params.size(), describe(kernel))};
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const emulator::Variable &variable = parameter(kernel, i);
+    size_t bytes = arguments[i].isBuffer ? sizeof(CUdeviceptr) : arguments[i].scalar.size();
+    if (static_cast<int64_t>(bytes) != variable.bytes)
+      return {StatusCode::InvalidArgument,
+              fmt::format("argument '{}' has {} bytes, parameter {} ('{}') has {}", arguments[i].text,
+                          arguments[i].isBuffer ? "an address of 8" : std::to_string(bytes), i + 1, variable.name, variable.bytes)};
+  }
+  for (const Argument &argument : arguments)
+    if (!argument.output.empty())
+      if (Status status = checkWritable(argument.output); !status.ok())
+        return status;
+  return {};
+}
+
+Status Session::run(LaunchRequest &request, std::string *finding) {
+  const emulator::Function *kernel;
+  if (Status status = pickKernel(request.kernel, &kernel); !status.ok())
+    return status;
+  if (Status status = checkArguments(*kernel, request.arguments); !status.ok())
+    return status;
+  const DriverTable &driver = emulator::driver();
+  emulator::Options options = emulator::options();
+  options.checks = request.checks;
+  options.threads = request.threads;
+  options.maxInstructions = request.maxInstructions;
+  emulator::setOptions(options);
+
+  std::vector<void *> params;
+  addresses.assign(request.arguments.size(), 0);
+  for (size_t i = 0; i < request.arguments.size(); ++i) {
+    Argument &argument = request.arguments[i];
+    if (!argument.isBuffer) {
+      params.push_back(argument.scalar.data());
+      continue;
+    }
+    if (driver.memAlloc(&addresses[i], std::max<size_t>(argument.bufferBytes(), 1)) != kSuccess)
+      return driverError(fmt::format("argument '{}'", argument.text));
+    if (!argument.unwritten && argument.bufferBytes() &&
+        driver.memcpyHtoDAsync(addresses[i], argument.array.bytes.data(), argument.bufferBytes(), nullptr) != kSuccess)
+      return driverError(fmt::format("argument '{}'", argument.text));
+    params.push_back(&addresses[i]);
+  }
+  params.push_back(nullptr);
+  CUfunction function = nullptr;
+  if (driver.moduleGetFunction(&function, module, kernel->name.c_str()) != kSuccess)
+    return driverError(kernel->name);
+  // As a program would that needs more than the 48 KiB of the default.
+  if (request.sharedBytes > 48 * 1024 &&
+      driver.funcSetAttribute(function, kFunctionMaxDynamicSharedBytes, static_cast<int>(request.sharedBytes)) != kSuccess)
+    return driverError(fmt::format("--shared {}", request.sharedBytes));
+  emulator::resetCounters();
+  CUresult code = driver.launchKernel(function, request.grid[0], request.grid[1], request.grid[2], request.block[0],
+                                      request.block[1], request.block[2], request.sharedBytes, nullptr, params.data(), nullptr);
+  if (code == kErrorInvalidValue)
+    return {StatusCode::InvalidArgument, emulator::lastFinding()};
+  if (code != kSuccess) {
+    const char *name = nullptr;
+    driver.getErrorName(code, &name);
+    *finding = fmt::format("{}: {} ({})", path, emulator::lastFinding(), name ? name : std::to_string(code));
+  }
+  return {};
+}
+
+Status Session::writeOutputs(const LaunchRequest &request) {
+  // All are read before the first is written: an unreadable one leaves nothing behind.
+  std::vector<std::pair<std::string, std::string>> files;
+  for (size_t i = 0; i < request.arguments.size(); ++i) {
+    const Argument &argument = request.arguments[i];
+    if (argument.output.empty())
+      continue;
+    npy::Array array = argument.array;
+    if (argument.bufferBytes() && emulator::driver().memcpyDtoHAsync(array.bytes.data(), addresses[i], array.bytes.size(), nullptr) != kSuccess)
+      return driverError(fmt::format("argument '{}'", argument.text));
+    files.emplace_back(argument.output, npy::serialize(array));
+  }
+  for (const auto &[name, bytes] : files)
+    if (Status status = writeFileAtomically(name, bytes); !status.ok())
+      return status;
+  return {};
+}
+
+std::string Session::profile(bool json) const {
+  emulator::Counters counters = emulator::counters();
+  return json ? tools::countersJson(counters).dump(2) + "\n" : tools::countersTable(counters);
+}
+
+} // namespace emulate
+} // namespace fourfold

@@ -1,0 +1,51 @@
+// One PTX file on the emulated device: its kernels, a launch, what came of it.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#ifndef FOURFOLD_RUNTIME_TOOLS_EMULATE_SESSION_H
+#define FOURFOLD_RUNTIME_TOOLS_EMULATE_SESSION_H
+
+#include "runtime/emulator/Ast.h"
+#include "runtime/emulator/Emulator.h"
+#include "runtime/tools/emulate/Argument.h"
+
+namespace fourfold {
+namespace emulate {
+
+struct LaunchRequest {
+  std::string target; ///< "sm_90a"; empty: what the PTX is for
+  std::string kernel; ///< empty: the only one
+  unsigned grid[3] = {1, 1, 1}, block[3] = {1, 1, 1};
+  unsigned sharedBytes = 0;
+  std::vector<Argument> arguments;
+  emulator::CheckLevel checks = emulator::CheckLevel::Full;
+  int threads = 0;
+  unsigned long long maxInstructions = 0;
+};
+
+class Session {
+public:
+  /// Reads and parses the file, and loads it on the device.
+  Status open(const std::string &path, const std::string &target);
+  /// One kernel a line, with its parameters and launch bounds.
+  std::string kernelList() const;
+  /// Launches. A status that is not ok: the request does not fit the kernel. `*finding` is set where the kernel did something wrong.
+  Status run(LaunchRequest &request, std::string *finding);
+  /// Reads back the buffers that are kept and writes their files.
+  Status writeOutputs(const LaunchRequest &request);
+  std::string profile(bool json) const;
+
+private:
+  Status pickKernel(const std::string &wanted, const emulator::Function **kernel) const;
+  Status checkArguments(const emulator::Function &kernel, const std::vector<Argument> &arguments) const;
+  std::string describe(const emulator::Function &kernel) const;
+
+  std::string path;
+  emulator::ModuleAst ast;
+  device::CUmodule module = nullptr;
+  std::vector<device::CUdeviceptr> addresses; // of the buffers, by argument
+};
+
+} // namespace emulate
+} // namespace fourfold
+
+#endif // FOURFOLD_RUNTIME_TOOLS_EMULATE_SESSION_H

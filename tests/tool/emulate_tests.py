@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+# Drives fourfold-emulate as a user would: results, findings, messages, exit statuses, files left behind.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from tool_tests import floats, npy, read_floats
+
+TOOL = None
+PTX = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ptx")
+
+COPY = """.version 7.0
+.target sm_80
+.address_size 64
+.visible .entry copy(.param .u64 to, .param .u64 from, .param .u32 count) {
+  .reg .b32 %r<4>; .reg .b64 %rd<5>; .reg .pred %p<2>;
+  ld.param.u64 %rd1, [to];
+  ld.param.u64 %rd2, [from];
+  ld.param.u32 %r1, [count];
+  mov.u32 %r2, %tid.x;
+  setp.ge.u32 %p1, %r2, %r1;
+  @%p1 bra END;
+  mul.wide.u32 %rd3, %r2, 4;
+  add.s64 %rd4, %rd2, %rd3;
+  ld.global.u32 %r3, [%rd4];
+  add.s64 %rd4, %rd1, %rd3;
+  st.global.u32 [%rd4], %r3;
+END: ret;
+}
+.visible .entry nothing() { ret; }
+"""
+
+
+class EmulateTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        with open(self.path("copy.ptx"), "w") as file:
+            file.write(COPY)
+        self.write("x.npy", floats((4, 96), [i % 7 for i in range(384)]))
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
+
+    def write(self, name, content):
+        with open(self.path(name), "wb") as file:
+            file.write(content)
+
+    def run_tool(self, *arguments):
+        return subprocess.run([TOOL, *arguments], cwd=self.folder.name, capture_output=True, text=True, timeout=60)
+
+    def expect(self, status, *arguments, error=""):
+        done = self.run_tool(*arguments)
+        self.assertEqual(done.returncode, status, done.stderr + done.stdout)
+        if error:
+            self.assertIn(error, done.stderr)
+        elif status == 0:
+            self.assertEqual(done.stderr, "")
+        return done
+
+    def rows(self, name, *more):
+        return ("--grid", "4", "--block", "64", os.path.join(PTX, name), "--arg", "in:x.npy", "--arg", "out:s.npy,f32,4", "--arg", "i32:96", *more)
+
+    def test_runs(self):
+        self.expect(0, *self.rows("row_sums.ptx"))
+        header, values = read_floats(self.path("s.npy"))
+        self.assertEqual(list(values), [sum((96 * row + i) % 7 for i in range(96)) for row in range(4)])
+        self.assertIn("(4,)", header)
+
+    def test_finding(self):
+        done = self.expect(1, *self.rows("row_sums_racy.ptx"), error="shared-memory race")
+        for word in ("row_sums_racy.ptx", "kernel 'row_sums', line ", "block (", "thread (", "which warp 1"):
+            self.assertIn(word, done.stderr)
+        self.assertFalse(os.path.exists(self.path("s.npy")))
+        self.expect(0, *self.rows("row_sums_racy.ptx", "--check", "fast")) # races are of the full check
+
+    def test_bounds(self):
+        arguments = ("copy.ptx", "--kernel", "copy", "--block", "96", "--arg", "zero:f32,95,y.npy", "--arg", "in:x.npy", "--arg")
+        self.expect(0, *arguments, "u32:95")
+        self.expect(1, *arguments, "u32:96", error="allocation #1 of 380 bytes")
+
+    def test_uninitialised(self):
+        self.expect(1, "copy.ptx", "--kernel", "copy", "--arg", "zero:u32,32", "--arg", "scratch:u32,32", "--arg", "u32:32", error="never written")
+
+    def test_inout_and_types(self):
+        self.write("y.npy", npy(">f8", (2,), b"\x3f\xf0" + bytes(6) + b"\x40\x00" + bytes(6)))
+        self.expect(0, "copy.ptx", "--kernel", "copy", "--arg", "inout:y.npy,z.npy", "--arg", "in:x.npy", "--arg", "u32:0")
+        with open(self.path("z.npy"), "rb") as file:
+            content = file.read()
+        self.assertIn(b"'<f8'", content)
+        self.assertEqual(content[-16:], bytes(6) + b"\xf0\x3f" + bytes(7) + b"\x40")
+
+    def test_list_and_profile(self):
+        self.assertEqual(self.expect(0, "copy.ptx", "--list").stdout, "copy(to: 8 bytes, from: 8 bytes, count: 4 bytes)\nnothing()\n")
+        arguments = ("copy.ptx", "--kernel", "copy", "--arg", "zero:f32,32", "--arg", "in:x.npy", "--arg", "u32:32")
+        table = self.expect(0, *arguments, "--profile").stdout
+        self.assertIn("global bytes read", table)
+        counters = json.loads(self.expect(0, *arguments, "--json").stdout)
+        self.assertEqual((counters["globalBytesRead"], counters["globalSectorsRead"], counters["blocks"]), (128, 4, 1))
+
+    def test_usage(self):
+        three = ("--arg", "zero:f32,32", "--arg", "zero:f32,32", "--arg")
+        for arguments, error in (
+            (("copy.ptx",), "has 2 kernels: choose one with --kernel: copy, nothing"),
+            (("copy.ptx", "--kernel", "kopy"), "no kernel 'kopy'; it has: copy, nothing"),
+            (("copy.ptx", "--kernel", "copy"), "0 --arg were given, the kernel has 3 parameters: copy(to: 8 bytes"),
+            (("copy.ptx", "--kernel", "copy", *three, "u64:1"), "has 8 bytes, parameter 3 ('count') has 4"),
+            (("copy.ptx", "--kernel", "copy", *three, "u32:-1"), "does not fit into u32"),
+            (("copy.ptx", "--kernel", "copy", *three, "u32:x"), "'x' is not a number"),
+            (("copy.ptx", "--kernel", "copy", *three, "7"), "expects TYPE:VALUE"),
+            (("copy.ptx", "--kernel", "copy", *three, "q7:7"), "neither a type nor a kind of buffer"),
+            (("copy.ptx", "--kernel", "copy", *three, "in:none.npy"), "none.npy"),
+            (("copy.ptx", "--kernel", "nothing", "--block", "1025"), "limit"),
+            (("copy.ptx", "--kernel", "nothing", "--grid", "1,,2"), "is not X"),
+            (("copy.ptx", "--kernel", "nothing", "--device", "sm_70"), "no emulated device 'sm_70'"),
+            (("none.ptx",), "none.ptx"),
+        ):
+            with self.subTest(arguments=arguments):
+                self.expect(2, *arguments, error=error)
+        self.write("bad.ptx", COPY.replace("mul.wide.u32", "mul.wider.u32").encode())
+        self.expect(2, "bad.ptx", "--list", error="line 13")
+        self.write("other.ptx", COPY.replace("sm_80", "sm_103a").encode())
+        self.expect(2, "other.ptx", "--list", error="sm_103a")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--emulate", required=True)
+    options, rest = parser.parse_known_args()
+    TOOL = options.emulate
+    unittest.main(argv=[sys.argv[0], *rest])
