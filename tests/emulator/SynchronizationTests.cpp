@@ -109,6 +109,20 @@ TEST(Mbarrier, RemoteAndUnknownFormsAreRefused) {
   }
 }
 
+TEST(Redux, Floats) {
+  // Lane i has i - 16, but lane 5 a NaN; lane 16 has +0.
+  std::string start = "cvt.rn.f32.u32 %f1, %r0;\nsub.f32 %f1, %f1, 0f41800000;\nsetp.eq.u32 %p1, %r0, 5;\n"
+                      "@%p1 mov.f32 %f1, 0f7fc00001;\n";
+  auto reduce = [&](const std::string &op) {
+    return run(kSuccess, start + "redux.sync." + op + ".f32 %f2, %f1, -1;\nst.global.f32 [%rd11], %f2;")[31];
+  };
+  EXPECT_EQ(reduce("min"), 0xc1800000u);
+  EXPECT_EQ(reduce("max"), 0x41700000u);
+  EXPECT_EQ(reduce("max.abs"), 0x41800000u);
+  EXPECT_EQ(reduce("min.abs"), 0u);
+  EXPECT_EQ(reduce("max.NaN"), 0x7fffffffu);
+}
+
 TEST(MbarrierWatchdog, WaitForWrongPhase) {
   std::string loop = "@%p0 mbarrier.arrive.shared::cta.b64 %rd20, [%r2];\n"
                      "WAIT: mbarrier.try_wait.parity.shared::cta.b64 %p4, [%r2], PARITY;\n@!%p4 bra WAIT;";
