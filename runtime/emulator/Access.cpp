@@ -3,6 +3,8 @@
 
 #include "Access.h"
 
+#include "Mbarrier.h"
+
 #include "runtime/device/Driver.h"
 
 #include <algorithm>
@@ -58,13 +60,19 @@ LanePointer sharedPointer(Warp &warp, const Instr &in, int lane, uint64_t addres
                verb(kind), bytes, address, kSharedStart, limit));
   uint8_t *shadow = &shared.shadow[address];
   if (warp.checks) {
-    for (uint32_t i = 0; i < bytes; ++i)
+    for (uint32_t i = 0; i < bytes; ++i) {
+      if (shadow[i] == kByteMbarrier && !isMbarrier(in))
+        report(warp, in, lane, device::kErrorLaunchFailed,
+               fmt::format("{} of {} bytes at shared address {:#x}, which holds an mbarrier: only mbarrier "
+                           "instructions may touch it until mbarrier.inval",
+                           verb(kind), bytes, address));
       if (shadow[i] == kBytePending)
         report(warp, in, lane, device::kErrorLaunchFailed,
                fmt::format(
                    "{} of {} bytes at shared address {:#x}, the destination of an asynchronous copy that has not been "
                    "waited for",
                    verb(kind), bytes, address));
+    }
     if (!shared.history.empty())
       checkRace(warp, in, lane, static_cast<uint32_t>(address), bytes, kind);
   }

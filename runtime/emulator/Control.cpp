@@ -4,6 +4,8 @@
 #include "Barrier.h"
 #include "Decoder.h"
 
+#include "runtime/device/Driver.h"
+
 #include <fmt/format.h>
 
 namespace fourfold {
@@ -64,6 +66,13 @@ bool decodeBarrier(Decoder &d, const std::string &op) {
   return true;
 }
 
+/// How many registers a warp has changes no result; that all of it takes part is required.
+void changeRegisterCount(Warp &warp, const Instr &in, uint32_t mask) {
+  if (mask != warp.live)
+    report(warp, in, -1, device::kErrorLaunchFailed,
+           fmt::format("an .aligned instruction is executed by lanes {:#010x} of {:#010x}", mask, warp.live));
+}
+
 } // namespace
 
 bool decodeControl(Decoder &d) {
@@ -115,6 +124,18 @@ bool decodeControl(Decoder &d) {
     in.handler = nothing;
     in.ownInit = true;
     return op == "griddepcontrol";
+  }
+  if (op == "setmaxnreg") {
+    if ((!d.take("inc") && !d.take("dec")) || !d.take("sync") || !d.take("aligned"))
+      return false;
+    d.requireType();
+    d.expectOperands(1, 1);
+    const Operand &count = d.operand(0);
+    if (count.kind != Operand::Integer || count.value < 24 || count.value > 256 || count.value % 8)
+      d.fail("setmaxnreg takes an immediate from 24 to 256 that is a multiple of 8");
+    in.handler = changeRegisterCount;
+    in.ownInit = true;
+    return true;
   }
   if (op == "bar" || op == "barrier")
     return decodeBarrier(d, op);

@@ -3,6 +3,8 @@
 
 #include "Decoder.h"
 
+#include "Mbarrier.h"
+
 #include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
@@ -154,7 +156,7 @@ void Decoder::decodeOne(const Instruction &instruction) {
     bool known = decodeMove(*this) || decodeInteger(*this) || decodeBits(*this) || decodeCompare(*this) ||
                  decodePairedFloat(*this) || decodeMixedFloat(*this) || decodeFloat(*this) || decodeHalf(*this) ||
                  decodeConvert(*this) || decodeMemory(*this) || decodeAtomic(*this) || decodeControl(*this) ||
-                 decodeWarpWide(*this) || decodeAsyncCopy(*this) || decodeMatrix(*this);
+                 decodeWarpWide(*this) || decodeAsyncCopy(*this) || decodeMatrix(*this) || decodeMbarrier(*this);
     if (!known)
       fail(fmt::format("instruction '{}' with these operands is not supported by the emulated device",
                        instruction.opcode));

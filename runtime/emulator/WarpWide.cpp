@@ -172,6 +172,36 @@ void redux(Warp &warp, const Instr &in, uint32_t mask) {
   warp.setInit(in.dst, mask, mask);
 }
 
+enum : uint32_t { kReduxAbs = 2, kReduxNaN = 4 };
+
+/// The order of min and max: -0 is below +0. `nan`: a NaN wins, otherwise it loses.
+uint32_t pickFloat(uint32_t a, uint32_t b, bool isMax, bool nan) {
+  auto isNaN = [](uint32_t x) { return (x & 0x7fffffffu) > 0x7f800000u; };
+  if (isNaN(a) || isNaN(b))
+    return nan || (isNaN(a) && isNaN(b)) ? 0x7fffffffu : isNaN(a) ? b : a;
+  auto key = [](uint32_t x) { return x >> 31 ? ~x : x | 0x80000000u; };
+  return (key(a) < key(b)) == isMax ? b : a;
+}
+
+void reduxFloat(Warp &warp, const Instr &in, uint32_t mask) {
+  checkMembers(warp, in, mask, in.src[3]);
+  requireInit(warp, in, in.src[0], mask, "in a reduction");
+  const uint32_t *members = warp.reg<uint32_t>(in.src[3]), *a = warp.reg<uint32_t>(in.src[0]);
+  uint32_t result[kLanes] = {}, keep = in.flags & kReduxAbs ? 0x7fffffffu : 0xffffffffu;
+  for (uint32_t rest = mask; rest; rest &= rest - 1) {
+    int lane = __builtin_ctz(rest);
+    uint32_t set = members[lane] & mask, total = a[__builtin_ctz(set)] & keep;
+    for (; set; set &= set - 1) // the first with itself: what makes a NaN canonical
+      total = pickFloat(total, a[__builtin_ctz(set)] & keep, in.variant == kReduxMax, in.flags & kReduxNaN);
+    result[lane] = total;
+  }
+  uint32_t *d = warp.reg<uint32_t>(in.dst);
+  for (int lane = 0; lane < kLanes; ++lane)
+    if (mask >> lane & 1)
+      d[lane] = result[lane];
+  warp.setInit(in.dst, mask, mask);
+}
+
 void activeMask(Warp &warp, const Instr &in, uint32_t mask) {
   uint32_t *d = warp.reg<uint32_t>(in.dst);
   for (int lane = 0; lane < kLanes; ++lane)
@@ -279,12 +309,17 @@ bool decodeWarpWide(Decoder &d) {
       if (d.take(names[i]))
         mode = i;
     Type type = d.requireType();
-    if (mode == 6 || typeBits(type) != 32 || isFloat(type))
+    bool isFloat32 = type == Type::F32 && (mode == kReduxMin || mode == kReduxMax);
+    if (mode == 6 || typeBits(type) != 32 || (isFloat(type) && !isFloat32))
       return false;
     d.expectOperands(3, 3);
-    in.handler = redux;
+    in.handler = isFloat32 ? reduxFloat : redux;
     in.variant = mode;
     in.flags = type == Type::S32;
+    if (isFloat32) {
+      in.flags |= d.take("abs") ? kReduxAbs : 0u;
+      in.flags |= d.take("NaN") ? kReduxNaN : 0u;
+    }
     in.dst = d.destination(d.operand(0), Type::B32);
     in.src[0] = d.source(d.operand(1), Type::B32);
     in.src[3] = d.source32(d.operand(2));
