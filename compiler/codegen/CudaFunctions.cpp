@@ -210,9 +210,15 @@ LogicalResult Compilation::run(llvm::ArrayRef<fp4::CudaOp> functions, std::strin
   return success();
 }
 
-LogicalResult addCudaFunctions(func::FuncOp function, const Target &target, std::string *ptx) {
+LogicalResult addCudaFunctions(func::FuncOp function, const Target &target, std::string *ptx, std::string *ptxVersion) {
   llvm::SmallVector<fp4::CudaOp> functions = calledFunctions(function);
-  return functions.empty() ? success() : Compilation(function, target).run(functions, ptx);
+  if (functions.empty())
+    return success();
+  if (failed(Compilation(function, target).run(functions, ptx)))
+    return failure();
+  llvm::StringRef rest = llvm::StringRef(*ptx).split(".version ").second;
+  *ptxVersion = rest.take_until([](char c) { return c == '\n' || c == ' '; }).str();
+  return success();
 }
 
 } // namespace compiler

@@ -17,9 +17,11 @@ namespace compiler {
 /// The declarations that the regions of a spec call, each once, in the order of their first call.
 llvm::SmallVector<mlir::fp4::CudaOp> calledFunctions(mlir::func::FuncOp function);
 
-/// Merges what `calledFunctions` finds into `*ptx`; nothing changes where there are none. Failures are diagnostics: no NVRTC, a file
+/// Merges what `calledFunctions` finds into `*ptx` and sets `*ptxVersion` to the module's, which may be NVRTC's newer one; nothing
+/// changes where there are none. Failures are diagnostics: no NVRTC, a file
 /// that cannot be read, errors of the C++ compiler at their file and line, a missing function, another signature.
-mlir::LogicalResult addCudaFunctions(mlir::func::FuncOp function, const Target &target, std::string *ptx);
+mlir::LogicalResult addCudaFunctions(mlir::func::FuncOp function, const Target &target, std::string *ptx,
+                                     std::string *ptxVersion);
 
 } // namespace compiler
 } // namespace fourfold

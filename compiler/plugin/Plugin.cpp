@@ -130,7 +130,8 @@ int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *
   // Files that they include, the toolkit's too, may change when the spec does not.
   if (emit == "ptx" && !calledFunctions(session.spec.function).empty())
     reporter.send("volatile", "CUDA C++ functions");
-  if (succeeded(code) && emit == "ptx" && failed(addCudaFunctions(session.spec.function, *target, &*code)))
+  if (succeeded(code) && emit == "ptx" &&
+      failed(addCudaFunctions(session.spec.function, *target, &*code, &planned->plan.ptxVersion)))
     code = failure();
   if (failed(code)) {
     session.reportErrors(reporter, "the kernels cannot be lowered");

@@ -282,6 +282,10 @@ TEST_F(CudaFunctions, TheMergedModuleAssembles) {
   CompiledSpec compiled;
   Status status = compiler.compile(spec, "sm_120a", &compiled);
   ASSERT_TRUE(status.ok()) << status.message();
+  // What a driver must take is the module's version, NVRTC's where that is newer.
+  size_t version = compiled.ptx.find(".version ") + 9;
+  std::string text = compiled.ptx.substr(version, compiled.ptx.find('\n', version) - version);
+  EXPECT_NE(compiled.manifest.find("\"ptxVersion\": \"" + text + "\""), std::string::npos) << text << "\n" << compiled.manifest;
   std::vector<uint8_t> cubin;
   status = assembleCubin(compiled.ptx, "sm_120a", &cubin);
   EXPECT_TRUE(status.ok()) << status.message();
