@@ -122,6 +122,7 @@ CacheKey Compiler::Impl::compiledKey(const Spec &spec, const std::string &target
       .add(emit)
       .add(spec.function)
       .add(spec.absent)
+      .add(spec.mode)
       .add(spec.fileName) // warnings have it
       .add(spec.text)
       .key();
