@@ -20,9 +20,29 @@ const char *verb(AccessKind kind) {
   return kind == AccessKind::Read ? "read" : kind == AccessKind::Write ? "write" : "atomic access";
 }
 
+/// Lanes of one warp are ordered by bar.warp.sync and barriers of the block alone, not by the order of instructions (PTX ISA,
+/// bar.warp.sync): since sm_70 a lane may be ahead of another.
+void checkRaceInWarp(Warp &warp, const Instr &in, int lane, uint32_t word, uint8_t self, AccessKind kind, const WordHistory &history) {
+  uint32_t step = warp.block->shared.steps[warp.index];
+  auto other = [&](uint8_t owner, uint32_t when, uint8_t who) {
+    return owner == warp.index && when == step && who != kUnknownLane && self != kUnknownLane && who != self;
+  };
+  auto name = [](uint8_t who) { return who == kSeveralLanes ? std::string("several lanes") : fmt::format("lane {}", who); };
+  bool written = kind == AccessKind::Read && other(history.writer, history.writeStep, history.writeLane);
+  bool read = kind == AccessKind::Write && other(history.reader, history.readStep, history.readLane);
+  if (written || read)
+    report(warp, in, lane, device::kErrorLaunchFailed,
+           fmt::format("shared-memory race inside a warp: {} of address {:#x} by lane {}, which {} {} at line {} without bar.warp.sync in "
+                       "between",
+                       verb(kind), word * 4, lane, name(written ? history.writeLane : history.readLane), written ? "wrote" : "read",
+                       written ? history.writeLine : history.readLine));
+}
+
 void checkRace(Warp &warp, const Instr &in, int lane, uint32_t address, uint32_t bytes, AccessKind kind) {
   SharedMemory &shared = warp.block->shared;
-  uint32_t self = warp.index, now = shared.clocks[self * shared.numWarps + self];
+  uint32_t self = warp.index, now = shared.clocks[self * shared.numWarps + self], step = shared.steps[self];
+  // Lanes that share a word but none of its bytes are no race: parts of words are not followed.
+  uint8_t who = bytes >= 4 ? static_cast<uint8_t>(lane) : kUnknownLane;
   for (uint32_t word = address / 4; word <= (address + bytes - 1) / 4; ++word) {
     WordHistory &history = shared.history[word];
     if (!shared.ordered(self, history.writer, history.writeTime))
@@ -35,15 +55,21 @@ void checkRace(Warp &warp, const Instr &in, int lane, uint32_t address, uint32_t
              fmt::format(
                  "shared-memory race: {} of address {:#x}, which warp {} read at line {} without a barrier in between",
                  verb(kind), word * 4, history.reader, history.readLine));
+    checkRaceInWarp(warp, in, lane, word, who, kind, history);
     if (kind == AccessKind::Read) {
       // One reader is remembered. Keep one that is not ordered before a later writer would be.
       if (history.reader == 0xff || history.reader == self || shared.ordered(self, history.reader, history.readTime)) {
+        bool again = history.reader == self && history.readStep == step;
+        history.readLane = again && history.readLane != who ? (who == kUnknownLane ? history.readLane : kSeveralLanes) : who;
+        history.readStep = step;
         history.reader = static_cast<uint8_t>(self);
         history.readTime = now;
         history.readLine = in.line;
       }
     } else {
       history.writer = static_cast<uint8_t>(self);
+      history.writeLane = kind == AccessKind::Write ? who : kUnknownLane;
+      history.writeStep = step;
       history.writeTime = now;
       history.writeLine = in.line;
     }

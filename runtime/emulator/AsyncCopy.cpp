@@ -95,6 +95,8 @@ void land(Warp &warp, const Instr &in, PendingCopy &copy, int lane) {
       WordHistory &history = shared.history[word];
       history.writer = static_cast<uint8_t>(warp.index);
       history.writeTime = shared.clocks[warp.index * shared.numWarps + warp.index];
+      history.writeLane = static_cast<uint8_t>(lane);
+      history.writeStep = shared.steps[warp.index];
       history.writeLine = copy.line;
     }
   copy.lanes &= ~(1u << lane);

@@ -15,6 +15,8 @@ namespace {
 
 void nothing(Warp &, const Instr &, uint32_t) {}
 
+void synchronizeLanes(Warp &warp, const Instr &, uint32_t) { warp.block->shared.synchronizeLanes(warp.index); }
+
 bool decodeBarrier(Decoder &d, const std::string &op) {
   Instr &in = d.out();
   in.instrClass = InstrClass::Barrier;
@@ -26,8 +28,8 @@ bool decodeBarrier(Decoder &d, const std::string &op) {
       return false;
     d.expectOperands(1, 1);
     d.source32(d.operand(0));
-    in.flow = Flow::Next; // lanes of a warp run in lockstep here
-    in.handler = nothing;
+    in.flow = Flow::Next; // lanes of a warp run in lockstep here: only the check of races needs to know
+    in.handler = synchronizeLanes;
     return true;
   }
   // `bar` is `barrier.aligned`; without .aligned the lanes of a warp may arrive apart, which this device does not

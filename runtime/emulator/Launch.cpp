@@ -134,7 +134,7 @@ void startBlock(Worker &worker, const Launch &launch, unsigned linear) {
   block.index[0] = linear % launch.grid[0];
   block.index[1] = linear / launch.grid[0] % launch.grid[1];
   block.index[2] = linear / (launch.grid[0] * launch.grid[1]);
-  bool trackRaces = launch.checks == CheckLevel::Full && !kernel.sharesByFlags && block.warps.size() > 1;
+  bool trackRaces = launch.checks == CheckLevel::Full && !kernel.sharesByFlags;
   block.shared.prepare(launch.sharedBytes, static_cast<uint32_t>(block.warps.size()), trackRaces);
   for (Barrier &barrier : block.barriers)
     barrier = Barrier();

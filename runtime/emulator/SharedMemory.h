@@ -1,4 +1,4 @@
-// Shared memory of a block: bytes, what was written, pending copies, and races between warps.
+// Shared memory of a block: bytes, what was written, pending copies, and races between and inside warps.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #ifndef FOURFOLD_RUNTIME_EMULATOR_SHAREDMEMORY_H
@@ -18,14 +18,18 @@ enum : uint8_t { kByteUnwritten = 0, kByteWritten = 1, kBytePending = 2 };
 /// 2009).
 struct WordHistory {
   uint32_t writeTime = 0, readTime = 0;
+  uint32_t writeStep = 0, readStep = 0; // of the warp: see SharedMemory::steps
   int32_t writeLine = 0, readLine = 0;
   uint8_t writer = 0xff, reader = 0xff;
+  uint8_t writeLane = 0xff, readLane = 0xff; // kUnknownLane: a part of the word only
 };
+inline constexpr uint8_t kUnknownLane = 0xff, kSeveralLanes = 0xfe;
 
 struct SharedMemory {
   std::vector<uint8_t> data, shadow;
   std::vector<WordHistory> history; // empty: races are not tracked
   std::vector<uint32_t> clocks;     // [warp][warp]: what the first knows of the second
+  std::vector<uint32_t> steps;      // by warp: how often its lanes waited for each other
   uint32_t numWarps = 0;
 
   void prepare(uint32_t bytes, uint32_t warps, bool trackRaces) {
@@ -36,6 +40,7 @@ struct SharedMemory {
     if (trackRaces) {
       history.resize(bytes / 4 + 5);
       clocks.assign(size_t{warps} * warps, 0);
+      steps.assign(warps, 1);
       for (uint32_t i = 0; i < warps; ++i)
         clocks[i * warps + i] = 1;
     }
@@ -43,6 +48,12 @@ struct SharedMemory {
 
   bool ordered(uint32_t warp, uint32_t other, uint32_t time) const {
     return other == 0xff || other == warp || clocks[warp * numWarps + other] >= time;
+  }
+
+  /// The lanes of a warp learn what the others of it did.
+  void synchronizeLanes(uint32_t warp) {
+    if (!history.empty())
+      ++steps[warp];
   }
 
   /// All warps of the set learn what the others of the set know.
@@ -58,6 +69,7 @@ struct SharedMemory {
       if (set >> i & 1) {
         std::memcpy(&clocks[i * numWarps], joined.data(), numWarps * 4);
         ++clocks[i * numWarps + i];
+        ++steps[i];
       }
   }
 };

@@ -103,6 +103,27 @@ TEST(Findings, Race) {
   expect(kErrorLaunchFailed, start + "bar.sync 0;\n" + end + again, {"race", "race"}, 64, globals);
 }
 
+TEST(Findings, RaceInsideAWarp) {
+  std::string globals = ".shared .align 16 .b8 buffer[128];\n", start = kThread;
+  start += "shl.b32 %r3, %r0, 2;\nmov.u32 %r2, buffer;\nadd.u32 %r4, %r2, %r3;\nxor.b32 %r5, %r3, 4;\nadd.u32 %r5, %r2, %r5;\n"
+           "st.shared.u32 [%r4], %r0;\n";
+  std::string sync = "bar.warp.sync -1;\n", own = "ld.shared.u32 %r6, [%r4];\n", other = "ld.shared.u32 %r6, [%r5];\n",
+              again = "st.shared.u32 [%r4], %r1;\n", out = "st.global.u32 [%rd11], %r6;";
+  expect(kSuccess, start + own + out, {}, 32, globals);
+  expect(kSuccess, start + sync + other + out, {}, 32, globals);
+  expect(kSuccess, start + "bar.sync 0;\n" + other + out, {}, 32, globals);
+  expect(kErrorLaunchFailed, start + other + out, {"race inside a warp: read", "lane 1 wrote"}, 32, globals);
+  // The other way around: what a neighbour still reads is overwritten.
+  expect(kSuccess, start + sync + other + sync + again + out, {}, 32, globals);
+  expect(kErrorLaunchFailed, start + sync + other + again + out, {"race inside a warp: write", "lane 1 read"}, 32, globals);
+  expect(kErrorLaunchFailed, start + sync + own + other + again + out, {"race inside a warp: write", "several lanes read"}, 32, globals);
+  // Halves of one word, each lane its own: not a race.
+  std::string halves = kThread;
+  halves += "shl.b32 %r3, %r0, 1;\nmov.u32 %r2, buffer;\nadd.u32 %r4, %r2, %r3;\ncvt.u16.u32 %h1, %r0;\nst.shared.u16 [%r4], %h1;\n"
+            "ld.shared.u16 %h2, [%r4];\ncvt.u32.u16 %r6, %h2;\n";
+  expect(kSuccess, halves + out, {}, 32, globals);
+}
+
 TEST(Findings, DivergentBarrier) {
   std::string start = kThread;
   expect(kSuccess, start + "setp.lt.u32 %p1, %r0, 32;\n@!%p1 bra L;\nbar.sync 1, 32;\nL: bar.sync 0;", {}, 64);

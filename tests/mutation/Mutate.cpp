@@ -96,9 +96,9 @@ const std::vector<Rule> &rules() {
        [](Match m) { return "mov.b32 " + m.str(1) + ", " + m.str(2) + ";"; }},
       {"swizzle", std::regex(R"(^((?:and|or)\.b32\s+%r\d+, %r\d+, )(\d+);)"),
        [](Match m) {
-         // The highest bit: of a mask the part of the index that it keeps, of an addend the part that it sets.
-         unsigned long value = std::stoul(m.str(2)), bit = 1;
-         while (bit * 2 <= value)
+         // The highest bit, a part of an index; of masks that only clear low bits the lowest that they keep.
+         unsigned long value = std::stoul(m.str(2)), bit = value & (~value + 1);
+         while (value < 65536 && bit * 2 <= value)
            bit *= 2;
          return m.str(1) + std::to_string(value ^ bit) + ";";
        }},
