@@ -37,13 +37,15 @@ struct Task {
   std::shared_ptr<Job> job;
   std::shared_ptr<const std::vector<std::string>> lines;
   std::string kernel, file;
+  size_t first; // line of the kernel's body
   Mutant mutant;
 };
 
 /// "matmul_nvfp4_64x64_to_y" -> "matmul".
 std::string kindOf(const std::string &kernel) { return kernel.substr(0, kernel.find('_')); }
 
-std::string signature(const Task &task) { return task.kernel + " | " + task.mutant.kind + " | " + task.mutant.before + " -> " + task.mutant.after; }
+/// As in the file of equivalents: with the line within the kernel, as one barrier of several may be needless.
+std::string signature(const Task &task) { return task.kernel + ":" + std::to_string(task.mutant.line - task.first + 1) + " | " + task.mutant.kind + " | " + task.mutant.before + " ->" + (task.mutant.after.empty() ? "" : " " + task.mutant.after); }
 
 /// One plan for each choice of kernels: with several variants of a launch, one at a time.
 std::vector<std::pair<Json, std::string>> reducedPlans(const Json &manifest) {
@@ -104,7 +106,7 @@ Status addTasks(const std::string &stem, const std::string &filter, size_t most,
       if (!seen->insert(body).second)
         continue;
       for (const Mutant &mutant : sample(enumerate(*lines, kernel), most))
-        tasks->push_back({job, lines, kernel.name, stem, mutant});
+        tasks->push_back({job, lines, kernel.name, stem, kernel.first, mutant});
     }
   }
   return {};

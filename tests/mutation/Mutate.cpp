@@ -96,9 +96,9 @@ const std::vector<Rule> &rules() {
        [](Match m) { return "mov.b32 " + m.str(1) + ", " + m.str(2) + ";"; }},
       {"swizzle", std::regex(R"(^((?:and|or)\.b32\s+%r\d+, %r\d+, )(\d+);)"),
        [](Match m) {
-         // The highest bit, a part of an index; of masks that only clear low bits the lowest that they keep.
+         // The highest bit; of large masks that clear low bits, whose high bits no index reaches, the lowest that they keep.
          unsigned long value = std::stoul(m.str(2)), bit = value & (~value + 1);
-         while (value < 65536 && bit * 2 <= value)
+         while ((value < 65536 || (value & (value + 1)) == 0) && bit * 2 <= value)
            bit *= 2;
          return m.str(1) + std::to_string(value ^ bit) + ";";
        }},

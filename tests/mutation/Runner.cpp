@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <limits>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,7 +32,10 @@ Tensor makeInput(const Parameter &parameter, const std::vector<int64_t> &dims, u
     float value = static_cast<float>(random) / 16384.0f - 1.5f;
     // The one largest value decides the scale of a tensor: a kernel that leaves out its place is found out.
     if (i == peak * 7919 % count)
-      value = peak % 2 ? 7.5f : -9.25f;
+      value = peak == 9    ? std::numeric_limits<float>::infinity()
+              : peak == 10 ? std::numeric_limits<float>::quiet_NaN()
+              : peak % 2   ? 7.5f
+                           : -9.25f;
     auto *place = &tensor.bytes[static_cast<size_t>(i * elementTypeBytes(tensor.type))];
     if (tensor.type == ElementType::BF16) {
       uint16_t bits = numerics::encodeBF16(value);
@@ -72,9 +76,11 @@ Status Job::prepare(const std::string &targetName, const std::string &manifestTe
   // Ragged in every dimension, with more steps along either reduction than the pipeline has stages; whole tiles; less than a tile.
   std::vector<std::vector<int64_t>> shapes = {{137, 333, 139}, {333, 137, 139}, {128, 384, 192}, {24, 24, 40},
                                               // More rows of tiles than are taken together for the cache; two columns left over.
-                                              {1100, 20, 24}, {20, 1100, 24}, {66, 70, 74}, {130, 34, 262}};
-  // The same small problem with its largest value in other places.
-  shapes.insert(shapes.end(), 24, {44, 76, 60});
+                                              {1100, 20, 150}, {20, 1100, 150}, {66, 70, 74}, {130, 34, 262}};
+  // Small problems with their largest value in other places: every remainder of a block of 16, then whole blocks.
+  for (int64_t i = 0; i < 17; ++i)
+    shapes.push_back({40 + i, 70 + i, 56 + i});
+  shapes.insert(shapes.end(), 16, {32, 64, 48});
   emulator::resetCounters();
   int64_t peak = 0;
   for (std::vector<int64_t> &dims : shapes) {
