@@ -104,6 +104,10 @@ class EmulateTest(unittest.TestCase):
         counters = json.loads(self.expect(0, *arguments, "--json").stdout)
         self.assertEqual((counters["globalBytesRead"], counters["globalSectorsRead"], counters["blocks"]), (128, 4, 1))
 
+    def test_printf(self):
+        done = self.expect(0, os.path.join(PTX, "print.ptx"), "--arg", "in:x.npy", "--arg", "i64:-5000000000")
+        self.assertEqual(done.stdout, "".join("thread %d of 32  |  %d.00%%|text|-5000000000|c|0xff|  -7\n" % (i, i) for i in range(2)))
+
     def test_usage(self):
         three = ("--arg", "zero:f32,32", "--arg", "zero:f32,32", "--arg")
         for arguments, error in (
