@@ -130,6 +130,25 @@ struct Set {
   }
 };
 
+/// set on pairs of halves: each half by itself. `offset` is what is written where the comparison holds.
+template <class Reader, Compare kCompare>
+struct SetPairs {
+  static FOURFOLD_INLINE void run(Warp &warp, const Instr &in, uint32_t mask) {
+    const uint32_t *a = warp.reg<uint32_t>(in.src[0]), *b = warp.reg<uint32_t>(in.src[1]);
+    uint32_t *d = warp.reg<uint32_t>(in.dst);
+    auto yes = static_cast<uint32_t>(in.offset);
+    auto half = [&](uint32_t x, uint32_t y) {
+      return compareValues<kCompare>(Reader::get(static_cast<typename Reader::Lane>(x & 0xffff)),
+                                     Reader::get(static_cast<typename Reader::Lane>(y & 0xffff)))
+                 ? yes
+                 : 0;
+    };
+    for (int i = 0; i < kLanes; ++i)
+      if (mask >> i & 1)
+        d[i] = half(a[i], b[i]) | half(a[i] >> 16, b[i] >> 16) << 16;
+  }
+};
+
 template <template <class, Compare> class Body, class Reader>
 Handler integerCompare(Compare compare) {
   switch (compare) {
@@ -273,6 +292,24 @@ uint8_t parseBool(Decoder &d) {
   return d.take("and") ? kBoolAnd : d.take("or") ? kBoolOr : d.take("xor") ? kBoolXor : kBoolNone;
 }
 
+/// set.CmpOp{.ftz}.dtype.f16x2 and .bf16x2, without a Boolean operand (PTX ISA 9.7.7.1).
+bool decodeSetPairs(Decoder &d, Type result, Type type, Compare compare, bool flush) {
+  bool isBF16 = type == Type::BF16x2;
+  if (result != type && result != Type::U32 && result != Type::S32)
+    d.fail("set on pairs gives pairs of the same type, or u32 or s32 masks");
+  Instr &instr = d.out();
+  instr.handler = pick<SetPairs>(isBF16 ? Type::BF16 : Type::F16, compare, flush);
+  if (!instr.handler)
+    d.fail("the comparison does not fit the type");
+  instr.instrClass = InstrClass::Float;
+  instr.offset = result != type ? 0xffff : isBF16 ? 0x3f80 : 0x3c00;
+  d.expectOperands(3, 3);
+  instr.dst = d.destination(d.operand(0), result);
+  instr.src[0] = d.source(d.operand(1), type);
+  instr.src[1] = d.source(d.operand(2), type);
+  return true;
+}
+
 bool decodeSet(Decoder &d, bool isSetp) {
   Compare compare;
   if (!parseCompare(d, Type::None, compare))
@@ -281,6 +318,8 @@ bool decodeSet(Decoder &d, bool isSetp) {
   uint8_t boolean = parseBool(d);
   Type result = isSetp ? Type::Pred : d.requireType();
   Type type = d.requireType();
+  if (!isSetp && boolean == kBoolNone && (type == Type::F16x2 || type == Type::BF16x2))
+    return decodeSetPairs(d, result, type, compare, flush);
   Instr &instr = d.out();
   instr.handler = isSetp ? pick<Setp>(type, compare, flush) : pick<Set>(type, compare, flush);
   if (!instr.handler)
@@ -297,12 +336,12 @@ bool decodeSet(Decoder &d, bool isSetp) {
       instr.dst2 = d.predicateDestination(to.paired[0]);
     }
   } else {
-    if (result != Type::U32 && result != Type::S32 && result != Type::F32)
-      d.fail("set gives u32, s32 or f32 only");
+    if (result != Type::U32 && result != Type::S32 && result != Type::F32 && typeBits(result) != 16)
+      d.fail("set gives integers or floats of 16 or 32 bits");
     instr.dst = d.destination(to, result);
-    if (result == Type::F32) {
+    if (result != Type::U32 && result != Type::S32) {
       instr.flags |= kFloatResult;
-      instr.offset = 0x3f800000;
+      instr.offset = result == Type::F32 ? 0x3f800000 : result == Type::F16 ? 0x3c00 : result == Type::BF16 ? 0x3f80 : 0xffff;
     }
   }
   instr.src[0] = d.source(d.operand(1), type);

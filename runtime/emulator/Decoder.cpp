@@ -185,8 +185,10 @@ void Decoder::decodeCall() {
   for (const Function &function : context.module->functions)
     if (function.name == name && (function.hasBody || !callee))
       callee = &function;
-  bool isAssertion = name == "__assertfail" && callee && !callee->hasBody;
-  if (!isAssertion && (!callee || !callee->hasBody))
+  // What the CUDA driver supplies to a program.
+  bool isSupplied = callee && !callee->hasBody, isAssertion = isSupplied && name == "__assertfail",
+       isPrint = isSupplied && name == "vprintf";
+  if (!isAssertion && !isPrint && (!callee || !callee->hasBody))
     fail(fmt::format("function '{}' is not defined in the module", name));
   if (std::find(active.begin(), active.end(), callee) != active.end() || frame->depth >= kMaxCallDepth)
     fail(fmt::format("recursive call of '{}' is not supported", name));
@@ -206,23 +208,27 @@ void Decoder::decodeCall() {
   std::vector<Place> argumentPlaces = places(arguments, callee->params, "parameter");
   std::vector<Place> returnPlaces = places(returns, callee->returns, "return value");
 
-  if (isAssertion) {
-    if (argumentPlaces.size() != 5)
+  if (isAssertion || isPrint) {
+    if (isAssertion && argumentPlaces.size() != 5)
       fail("__assertfail takes 5 parameters: message, file, line, function, size of a character");
+    if (isPrint && (argumentPlaces.size() != 2 || returnPlaces.size() != 1 || returnPlaces[0].space != Space::Local))
+      fail("vprintf takes 2 parameters, format and arguments, and returns a number");
     kernel.code.emplace_back();
     out().line = current->line;
     if (current->guard >= 0) {
       out().guard = frame->slots[static_cast<size_t>(current->guard)];
       out().guardNegated = current->guardNegated;
     }
-    out().handler = failAssertion;
+    out().handler = isAssertion ? failAssertion : printFormatted;
     out().ownInit = true;
     out().instrClass = InstrClass::Control;
     for (const Place &place : argumentPlaces) {
       if (place.space != Space::Local)
-        fail("a parameter of __assertfail is not a variable of the caller");
+        fail(fmt::format("a parameter of {} is not a variable of the caller", name));
       out().list.push_back(static_cast<uint32_t>(place.offset));
     }
+    if (isPrint)
+      out().list.push_back(static_cast<uint32_t>(returnPlaces[0].offset));
     return;
   }
 

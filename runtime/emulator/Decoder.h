@@ -126,6 +126,8 @@ bool decodeMatrix(Decoder &decoder);
 
 /// The handler of a call of __assertfail: `list` holds the places of its arguments in local memory.
 void failAssertion(Warp &warp, const Instr &in, uint32_t mask);
+/// The handler of a call of vprintf, which printf() of CUDA C++ becomes: `list` holds the places of format, arguments and result.
+void printFormatted(Warp &warp, const Instr &in, uint32_t mask);
 
 /// Fills Instr::reconverge of all branches with the immediate post-dominator.
 void findReconvergence(std::vector<Instr> &code);

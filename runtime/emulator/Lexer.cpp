@@ -54,11 +54,11 @@ public:
       } else if (isWordStart(c) || (c == '.' && isWordStart(peek(1)))) {
         token.kind = c == '.' ? Token::Directive : Token::Word;
         ++position;
-        // `.a.b` and `kind::x` continue an opcode; a single ':' ends a label.
+        // `.a` and `kind::x` continue an opcode; a single ':' ends a label, a second dot a directive (`.reg.b16`).
         for (;;) {
           while (position < source.size() && isWordPart(source[position]))
             ++position;
-          if (peek(0) == '.' && isWordPart(peek(1)))
+          if (token.kind == Token::Word && peek(0) == '.' && isWordPart(peek(1)))
             ++position;
           else if (peek(0) == ':' && peek(1) == ':')
             position += 2;

@@ -140,4 +140,18 @@ class Float : public ::testing::TestWithParam<size_t> {};
 TEST_P(Float, EqualsHost) { runRow(kRows[GetParam()]); }
 INSTANTIATE_TEST_SUITE_P(Rows, Float, ::testing::Range(size_t{0}, std::size(kRows)));
 
+TEST(Float, SetOnPairs) {
+  // Halves 1, NaN against 1, 1: equal in the low half alone; `neu` holds where one is NaN.
+  Device device;
+  ASSERT_EQ(device.load(kernel(1, "mov.b32 %r1, 0x7e003c00;\nmov.b32 %r2, 0x3c003c00;\nmov.b32 %r3, 0x7fc03f80;\nmov.b32 %r4, 0x3f803f80;\n"
+                                  "set.eq.f16x2.f16x2 %r5, %r1, %r2;\nset.neu.u32.f16x2 %r6, %r1, %r2;\n"
+                                  "set.eq.bf16x2.bf16x2 %r7, %r3, %r4;\nset.lt.f16x2.f16x2 %r8, %r1, %r2;\n"
+                                  "st.global.v4.u32 [%rd0], {%r5, %r6, %r7, %r8};")),
+            kSuccess)
+      << lastFinding();
+  CUdeviceptr out = device.alloc(16);
+  ASSERT_EQ(device.launch("k", 1, 1, 0, out), kSuccess) << lastFinding();
+  EXPECT_EQ(device.download<uint32_t>(out, 4), (std::vector<uint32_t>{0x00003c00, 0xffff0000, 0x00003f80, 0}));
+}
+
 } // namespace
