@@ -26,11 +26,11 @@ check: build ## build and pass all tests
 	@tools/check-style
 	@tools/run-tests $(BUILD)
 
-check-fast: build ## the tests that take about a minute together
+check-fast: build ## all but the slowest tests: under three minutes on two cores
 	@tools/check-style
 	@tools/run-tests $(BUILD) -LE slow
 
-check-sanitize: setup ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer, in build/sanitize; about an hour on two cores
+check-sanitize: setup ## all tests under AddressSanitizer and UndefinedBehaviorSanitizer, in build/sanitize
 	@cmake -S . -B $(BUILD)/sanitize -G Ninja -DFOURFOLD_SANITIZE=ON -DFOURFOLD_WERROR=OFF > /dev/null
 	@ninja -C $(BUILD)/sanitize -j$(JOBS)
 	@tools/run-tests $(BUILD)/sanitize

@@ -7,8 +7,8 @@
 namespace fourfold {
 namespace emulator {
 
-/// How much is checked. `None`: only what protects the process (bounds). `Fast`: also initialisation, alignment and
-/// pending copies. `Full`: also shared-memory races between warps.
+/// How much is checked. `None`: bounds and alignment. `Fast`: also initialisation and pending copies. `Full`: also
+/// shared-memory races, between warps and between lanes of one.
 enum class CheckLevel { None, Fast, Full };
 
 struct Options {

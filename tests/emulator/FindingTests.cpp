@@ -137,6 +137,28 @@ TEST(Findings, Deadlock) {
          {"deadlock", "warp 0 waits", "barrier 1 (32 of 64", "warp 1 waits"}, 64);
 }
 
+TEST(Findings, BoundsAndAlignmentWithoutChecks) {
+  // A whole warp's access in bounds takes a short cut, which must not let in one lane that is not.
+  auto run = [](const std::string &access) {
+    Device device("sm_120a", CheckLevel::None);
+    EXPECT_EQ(device.load(kernel(1, std::string(kThread) + "mov.u32 %r2, buffer;\nshl.b32 %r3, %r0, 2;\nadd.u32 %r4, %r2, %r3;\n"
+                                                           "ld.global.u32 %r5, [%rd11];\n" + access,
+                                 ".shared .align 16 .b8 buffer[128];\n")),
+              kSuccess)
+        << lastFinding();
+    CUdeviceptr buffer = device.alloc(128);
+    return device.launch("k", 1, 32, 0, buffer);
+  };
+  EXPECT_EQ(run("ld.shared.u32 %r6, [%r4];"), kSuccess);
+  EXPECT_EQ(run("ld.shared.u32 %r6, [%r4+4];"), kErrorIllegalAddress);
+  EXPECT_EQ(run("ld.shared.u32 %r6, [%r4+-4];"), kErrorIllegalAddress);
+  EXPECT_EQ(run("ld.shared.u32 %r6, [%r4+2];"), kErrorMisalignedAddress);
+  EXPECT_EQ(run("ld.global.u32 %r6, [%rd11];"), kSuccess);
+  EXPECT_EQ(run("ld.global.u32 %r6, [%rd11+4];"), kErrorIllegalAddress);
+  EXPECT_EQ(run("ld.global.u32 %r6, [%rd11+-4];"), kErrorIllegalAddress);
+  EXPECT_EQ(run("ld.global.u32 %r6, [%rd11+2];"), kErrorMisalignedAddress);
+}
+
 TEST(Findings, SpinsForEver) {
   // Warp 0 waits for a flag that warp 1 sets, or does not.
   std::string globals = ".shared .align 4 .u32 flag;\n", start = std::string(kThread) +
