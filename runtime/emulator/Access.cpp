@@ -22,10 +22,10 @@ const char *verb(AccessKind kind) {
 
 /// Lanes of one warp are ordered by bar.warp.sync and barriers of the block alone, not by the order of instructions (PTX ISA,
 /// bar.warp.sync): since sm_70 a lane may be ahead of another.
-void checkRaceInWarp(Warp &warp, const Instr &in, int lane, uint32_t word, uint8_t self, AccessKind kind, const WordHistory &history) {
+void checkRaceInWarp(Warp &warp, const Instr &in, int lane, uint32_t address, AccessKind kind, const WordHistory &history) {
   uint32_t step = warp.block->shared.steps[warp.index];
   auto other = [&](uint8_t owner, uint32_t when, uint8_t who) {
-    return owner == warp.index && when == step && who != kUnknownLane && self != kUnknownLane && who != self;
+    return owner == warp.index && when == step && who != kUnknownLane && who != lane;
   };
   auto name = [](uint8_t who) { return who == kSeveralLanes ? std::string("several lanes") : fmt::format("lane {}", who); };
   bool written = kind == AccessKind::Read && other(history.writer, history.writeStep, history.writeLane);
@@ -34,33 +34,31 @@ void checkRaceInWarp(Warp &warp, const Instr &in, int lane, uint32_t word, uint8
     report(warp, in, lane, device::kErrorLaunchFailed,
            fmt::format("shared-memory race inside a warp: {} of address {:#x} by lane {}, which {} {} at line {} without bar.warp.sync in "
                        "between",
-                       verb(kind), word * 4, lane, name(written ? history.writeLane : history.readLane), written ? "wrote" : "read",
+                       verb(kind), address, lane, name(written ? history.writeLane : history.readLane), written ? "wrote" : "read",
                        written ? history.writeLine : history.readLine));
 }
 
 void checkRace(Warp &warp, const Instr &in, int lane, uint32_t address, uint32_t bytes, AccessKind kind) {
   SharedMemory &shared = warp.block->shared;
   uint32_t self = warp.index, now = shared.clocks[self * shared.numWarps + self], step = shared.steps[self];
-  // Lanes that share a word but none of its bytes are no race: parts of words are not followed.
-  uint8_t who = bytes >= 4 ? static_cast<uint8_t>(lane) : kUnknownLane;
-  for (uint32_t word = address / 4; word <= (address + bytes - 1) / 4; ++word) {
-    WordHistory &history = shared.history[word];
+  uint8_t who = static_cast<uint8_t>(lane);
+  shared.visitHistory(address, bytes, [&](WordHistory &history, uint32_t at) {
     if (!shared.ordered(self, history.writer, history.writeTime))
       report(warp, in, lane, device::kErrorLaunchFailed,
              fmt::format(
                  "shared-memory race: {} of address {:#x}, which warp {} wrote at line {} without a barrier in between",
-                 verb(kind), word * 4, history.writer, history.writeLine));
+                 verb(kind), at, history.writer, history.writeLine));
     if (kind != AccessKind::Read && !shared.ordered(self, history.reader, history.readTime))
       report(warp, in, lane, device::kErrorLaunchFailed,
              fmt::format(
                  "shared-memory race: {} of address {:#x}, which warp {} read at line {} without a barrier in between",
-                 verb(kind), word * 4, history.reader, history.readLine));
-    checkRaceInWarp(warp, in, lane, word, who, kind, history);
+                 verb(kind), at, history.reader, history.readLine));
+    checkRaceInWarp(warp, in, lane, at, kind, history);
     if (kind == AccessKind::Read) {
       // One reader is remembered. Keep one that is not ordered before a later writer would be.
       if (history.reader == 0xff || history.reader == self || shared.ordered(self, history.reader, history.readTime)) {
         bool again = history.reader == self && history.readStep == step;
-        history.readLane = again && history.readLane != who ? (who == kUnknownLane ? history.readLane : kSeveralLanes) : who;
+        history.readLane = again && history.readLane != who ? kSeveralLanes : who;
         history.readStep = step;
         history.reader = static_cast<uint8_t>(self);
         history.readTime = now;
@@ -73,7 +71,7 @@ void checkRace(Warp &warp, const Instr &in, int lane, uint32_t address, uint32_t
       history.writeTime = now;
       history.writeLine = in.line;
     }
-  }
+  });
 }
 
 LanePointer sharedPointer(Warp &warp, const Instr &in, int lane, uint64_t address, uint32_t bytes, AccessKind kind) {

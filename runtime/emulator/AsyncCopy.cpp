@@ -91,14 +91,13 @@ void land(Warp &warp, const Instr &in, PendingCopy &copy, int lane) {
         }
   }
   if (!shared.history.empty()) // it lands now, as a write of the waiting warp
-    for (uint32_t word = copy.to[lane] / 4; word < (copy.to[lane] + copy.bytes + 3) / 4; ++word) {
-      WordHistory &history = shared.history[word];
+    shared.visitHistory(copy.to[lane], copy.bytes, [&](WordHistory &history, uint32_t) {
       history.writer = static_cast<uint8_t>(warp.index);
       history.writeTime = shared.clocks[warp.index * shared.numWarps + warp.index];
       history.writeLane = static_cast<uint8_t>(lane);
       history.writeStep = shared.steps[warp.index];
       history.writeLine = copy.line;
-    }
+    });
   copy.lanes &= ~(1u << lane);
 }
 

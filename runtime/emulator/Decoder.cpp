@@ -61,6 +61,8 @@ Kernel Decoder::run() {
   out().instrClass = InstrClass::Control;
   out().line = kernel.code.size() > 1 ? kernel.code[kernel.code.size() - 2].line : entry.line;
   resolve();
+  if (kernel.usesWgmma)
+    guardWgmmaRegisters(kernel, uses);
   kernel.dynamicShared = roundUp(kernel.staticSharedEnd, usedDynamicAlignment);
   for (uint32_t index : dynamicConstants)
     kernel.constants[index].bits += kernel.dynamicShared;
@@ -156,7 +158,7 @@ void Decoder::decodeOne(const Instruction &instruction) {
     bool known = decodeMove(*this) || decodeInteger(*this) || decodeBits(*this) || decodeCompare(*this) ||
                  decodePairedFloat(*this) || decodeMixedFloat(*this) || decodeFloat(*this) || decodeHalf(*this) ||
                  decodeConvert(*this) || decodeMemory(*this) || decodeAtomic(*this) || decodeControl(*this) ||
-                 decodeWarpWide(*this) || decodeAsyncCopy(*this) || decodeMatrix(*this) || decodeMbarrier(*this);
+                 decodeWarpWide(*this) || decodeAsyncCopy(*this) || decodeMatrix(*this) || decodeWgmma(*this) || decodeMbarrier(*this);
     if (!known)
       fail(fmt::format("instruction '{}' with these operands is not supported by the emulated device",
                        instruction.opcode));
@@ -389,7 +391,10 @@ uint32_t Decoder::source(const Operand &operand, Type type) {
     // containers pass.
     if (typeBits(declared) > 32 && bits <= 32)
       fail(fmt::format("register '{}' has {} bits where {} are expected", operand.name, typeBits(declared), bits));
-    return frame->slots[static_cast<size_t>(operand.index)];
+    uint32_t slot = frame->slots[static_cast<size_t>(operand.index)];
+    if (bits <= 32)
+      noteUse(slot, false);
+    return slot;
   }
   case Operand::Integer:
     if (type == Type::F64 || type == Type::F32)
@@ -476,7 +481,10 @@ uint32_t Decoder::destination(const Operand &operand, Type type) {
     fail(fmt::format("register '{}' has {} bits, the result {}", operand.name, typeBits(declared), typeBits(type)));
   if (typeBits(declared) > 32 && typeBits(type) <= 32)
     fail(fmt::format("register '{}' has {} bits, the result {}", operand.name, typeBits(declared), typeBits(type)));
-  return frame->slots[static_cast<size_t>(operand.index)];
+  uint32_t slot = frame->slots[static_cast<size_t>(operand.index)];
+  if (typeBits(type) <= 32)
+    noteUse(slot, true);
+  return slot;
 }
 
 uint32_t Decoder::predicateDestination(const Operand &operand) {

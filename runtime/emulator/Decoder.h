@@ -28,6 +28,12 @@ struct DecodeContext {
   std::shared_ptr<const std::vector<std::string>> source;
 };
 
+/// One use of a 32-bit register by an instruction.
+struct RegisterUse {
+  uint32_t instruction, slot;
+  bool isWrite;
+};
+
 /// Decodes one kernel; the instruction families (Integer.cpp, Float.cpp, ...) call back for operands.
 class Decoder {
 public:
@@ -92,6 +98,7 @@ private:
   void placeVariables(Frame &frame, const std::vector<Place> &params, const std::vector<Place> &returns);
   uint32_t allocate(int bits);
   void resolve();
+  void noteUse(uint32_t slot, bool isWrite) { uses.push_back({static_cast<uint32_t>(kernel.code.size()) - 1, slot, isWrite}); }
 
   const DecodeContext &context;
   const Function &entry;
@@ -105,6 +112,7 @@ private:
   std::map<std::string, uint32_t> sharedPlaces;
   uint32_t usedDynamicAlignment = 16;
   std::vector<uint32_t> dynamicConstants; // constants to be moved to the dynamic base
+  std::vector<RegisterUse> uses;
 };
 
 /// Each returns false if the opcode is not of its family.
@@ -123,6 +131,9 @@ bool decodeControl(Decoder &decoder);
 bool decodeWarpWide(Decoder &decoder);
 bool decodeAsyncCopy(Decoder &decoder);
 bool decodeMatrix(Decoder &decoder);
+bool decodeWgmma(Decoder &decoder);
+/// Puts guards before the instructions that touch registers of a wgmma.
+void guardWgmmaRegisters(Kernel &kernel, const std::vector<RegisterUse> &uses);
 
 /// The handler of a call of __assertfail: `list` holds the places of its arguments in local memory.
 void failAssertion(Warp &warp, const Instr &in, uint32_t mask);

@@ -136,6 +136,7 @@ void startBlock(Worker &worker, const Launch &launch, unsigned linear) {
   block.index[2] = linear / (launch.grid[0] * launch.grid[1]);
   bool trackRaces = launch.checks == CheckLevel::Full && !kernel.sharesByFlags;
   block.shared.prepare(launch.sharedBytes, static_cast<uint32_t>(block.warps.size()), trackRaces);
+  block.wgmma.reset();
   for (Barrier &barrier : block.barriers)
     barrier = Barrier();
   for (Warp &warp : block.warps) {

@@ -13,6 +13,9 @@ namespace emulator {
 /// Reports unless all 32 lanes execute.
 void requireFullWarp(Warp &warp, const Instr &in, uint32_t mask);
 
+/// The kind under which matrix steps are counted.
+void setMmaKind(Decoder &decoder, const std::string &name);
+
 bool decodeMma(Decoder &decoder);
 /// The block-scaled kinds; called with the shape and kind taken.
 bool decodeMmaScaled(Decoder &decoder, const std::string &kind);

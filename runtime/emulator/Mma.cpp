@@ -162,7 +162,9 @@ void operands(Decoder &d, int numA, bool halfC, bool halfD) {
   in.instrClass = InstrClass::Mma;
 }
 
-void setKind(Decoder &d, const std::string &name) {
+} // namespace
+
+void setMmaKind(Decoder &d, const std::string &name) {
   auto &kinds = d.result().mmaKinds;
   uint32_t index = 0;
   while (index < kinds.size() && kinds[index] != name)
@@ -171,8 +173,6 @@ void setKind(Decoder &d, const std::string &name) {
     kinds.push_back(name);
   d.out().mmaKind = index;
 }
-
-} // namespace
 
 bool decodeMma(Decoder &d) {
   Instr &in = d.out();
@@ -209,7 +209,7 @@ bool decodeMma(Decoder &d) {
     typeName(all, 8);
   const std::string &typeD = types[0], &typeA = types[1], &typeB = types[2], &typeC = types[3];
   in.variant2 = static_cast<uint8_t>(k);
-  setKind(d, fmt::format("{}.{}.{}", typeA, typeD, shape));
+  setMmaKind(d, fmt::format("{}.{}.{}", typeA, typeD, shape));
   if (typeA == "f16" || typeA == "bf16") {
     bool halfC = typeC == "f16", halfD = typeD == "f16";
     if (typeB != typeA || (k != 8 && k != 16) || saturate || (!halfC && typeC != "f32") || (!halfD && typeD != "f32") ||

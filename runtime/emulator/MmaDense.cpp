@@ -25,7 +25,8 @@ FusedDot fusedDot(const float *a, const float *b, int k, float c, const DotModel
   FusedDot result{0, std::isnan(c), false};
   double infinities = std::isinf(c) ? c : 0;
   int top = INT_MIN;
-  double terms[17];
+  double terms[33];
+  int smallestB = model.smallestOperandB ? model.smallestOperandB : model.smallestOperand;
   for (int i = 0; i <= k; ++i) {
     terms[i] = i < k ? static_cast<double>(a[i]) * b[i] : c;
     if (!std::isfinite(terms[i])) {
@@ -35,7 +36,7 @@ FusedDot fusedDot(const float *a, const float *b, int k, float c, const DotModel
     }
     int exponent = model.zeroExponent;
     if (terms[i] != 0 && std::isfinite(terms[i]))
-      exponent = i < k ? operandExponent(a[i], model.smallestOperand) + operandExponent(b[i], model.smallestOperand)
+      exponent = i < k ? operandExponent(a[i], model.smallestOperand) + operandExponent(b[i], smallestB)
                        : operandExponent(c, model.smallestC);
     top = exponent > top ? exponent : top;
   }

@@ -15,6 +15,7 @@ struct DotModel {
   int zeroExponent;    // of terms that are zero
   int smallestOperand; // exponent of subnormal elements of a and b
   int smallestC;
+  int smallestOperandB = 0; // where it is another than A's: not 0
 };
 
 struct FusedDot {
@@ -23,7 +24,7 @@ struct FusedDot {
   bool isInfinite;
 };
 
-/// c + sum of a[i] * b[i]: every term aligned to the largest exponent, truncated, added exactly. `k` <= 16.
+/// c + sum of a[i] * b[i]: every term aligned to the largest exponent, truncated, added exactly. `k` <= 32.
 FusedDot fusedDot(const float *a, const float *b, int k, float c, const DotModel &model);
 
 /// One row of A against eight columns of B at a time: the same sums, as vectors over the columns.

@@ -62,6 +62,13 @@ struct Instr {
   std::vector<uint32_t> list, list2; // vectors of registers; branch targets
 };
 
+/// What an instruction does to registers that wgmma works on while they must be left alone, and the handler that this stands before.
+struct RegisterGuard {
+  Handler handler = nullptr;
+  bool isCopy = false; // a mov
+  std::vector<uint32_t> reads, writes;
+};
+
 struct Constant {
   uint32_t slot;
   uint64_t bits;
@@ -84,6 +91,8 @@ struct Kernel {
   unsigned maxThreads[3] = {0, 0, 0}, requiredThreads[3] = {0, 0, 0};
   bool sharesByFlags = false; // uses volatile, atomic or acquire/release shared accesses: races cannot be told
   std::vector<std::string> mmaKinds;
+  bool usesWgmma = false;
+  std::map<uint32_t, RegisterGuard> registerGuards; // by instruction; only in a kernel that uses wgmma
   std::shared_ptr<const std::vector<std::string>> source;
 };
 

@@ -4,6 +4,7 @@
 #ifndef FOURFOLD_RUNTIME_EMULATOR_SHAREDMEMORY_H
 #define FOURFOLD_RUNTIME_EMULATOR_SHAREDMEMORY_H
 
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <vector>
@@ -14,20 +15,22 @@ namespace emulator {
 /// Shadow states of a byte.
 enum : uint8_t { kByteUnwritten = 0, kByteWritten = 1, kBytePending = 2 };
 
-/// Who touched a 4-byte word last, for happens-before checks in the manner of FastTrack (Flanagan and Freund, PLDI
+/// Who touched a 4-byte word, or a byte of a word of which parts were accessed, last, for happens-before checks in the manner of FastTrack (Flanagan and Freund, PLDI
 /// 2009).
 struct WordHistory {
   uint32_t writeTime = 0, readTime = 0;
   uint32_t writeStep = 0, readStep = 0; // of the warp: see SharedMemory::steps
   int32_t writeLine = 0, readLine = 0;
   uint8_t writer = 0xff, reader = 0xff;
-  uint8_t writeLane = 0xff, readLane = 0xff; // kUnknownLane: a part of the word only
+  uint8_t writeLane = 0xff, readLane = 0xff;
+  uint32_t split = 0; // not 0: the bytes' own histories are SharedMemory::parts[split - 1]
 };
 inline constexpr uint8_t kUnknownLane = 0xff, kSeveralLanes = 0xfe;
 
 struct SharedMemory {
   std::vector<uint8_t> data, shadow;
-  std::vector<WordHistory> history; // empty: races are not tracked
+  std::vector<WordHistory> history; // of words; empty: races are not tracked
+  std::vector<std::array<WordHistory, 4>> parts; // of words that are split
   std::vector<uint32_t> clocks;     // [warp][warp]: what the first knows of the second
   std::vector<uint32_t> steps;      // by warp: how often its lanes waited for each other
   uint32_t numWarps = 0;
@@ -37,12 +40,33 @@ struct SharedMemory {
     shadow.assign(bytes + 16, kByteUnwritten);
     numWarps = warps;
     history.clear();
+    parts.clear();
     if (trackRaces) {
       history.resize(bytes / 4 + 5);
       clocks.assign(size_t{warps} * warps, 0);
       steps.assign(warps, 1);
       for (uint32_t i = 0; i < warps; ++i)
         clocks[i * warps + i] = 1;
+    }
+  }
+
+  /// Calls `visit(WordHistory &, address)` for the histories of the bytes [address, address + count), which two accesses share only if they
+  /// share a byte.
+  template <class Visit>
+  void visitHistory(uint32_t address, uint32_t count, Visit visit) {
+    for (uint32_t word = address / 4; word <= (address + count - 1) / 4; ++word) {
+      uint32_t first = word * 4 < address ? address - word * 4 : 0, end = word * 4 + 4 > address + count ? address + count - word * 4 : 4;
+      if (history[word].split == 0 && end - first < 4) {
+        parts.push_back({history[word], history[word], history[word], history[word]});
+        history[word].split = static_cast<uint32_t>(parts.size());
+      }
+      if (history[word].split == 0) {
+        visit(history[word], word * 4);
+        continue;
+      }
+      std::array<WordHistory, 4> &ofByte = parts[history[word].split - 1];
+      for (uint32_t i = first; i < end; ++i)
+        visit(ofByte[i], word * 4 + i);
     }
   }
 

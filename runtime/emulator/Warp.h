@@ -11,6 +11,7 @@
 #include "SharedMemory.h"
 
 #include <atomic>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -52,6 +53,7 @@ struct StackEntry {
 };
 
 struct Block;
+class WgmmaState;
 
 struct Warp {
   enum class State : uint8_t { Ready, AtBarrier, Done };
@@ -104,6 +106,7 @@ struct Block {
   uint64_t mmaCounts[32] = {}; // by index into Kernel::mmaKinds
   uint32_t mmaScratch[4][kLanes] = {};
   uint64_t instructions = 0; // for %clock
+  std::shared_ptr<WgmmaState> wgmma; // of a kernel that uses wgmma
 };
 
 /// Throws the Finding with kernel, line, instruction, block and thread put in front. `lane` < 0: the whole warp.

@@ -103,6 +103,19 @@ TEST(Findings, Race) {
   expect(kErrorLaunchFailed, start + "bar.sync 0;\n" + end + again, {"race", "race"}, 64, globals);
 }
 
+TEST(Findings, RaceOfBytes) {
+  // Two warps write halves or bytes of one word: whether they race is told by bytes.
+  std::string globals = ".shared .align 16 .b8 buffer[128];\n", start = kThread;
+  start += "mov.u32 %r2, buffer;\nand.b32 %r3, %r0, 31;\nshl.b32 %r3, %r3, 2;\nadd.u32 %r2, %r2, %r3;\nshr.u32 %r4, %r0, 5;\n"
+           "shl.b32 %r5, %r4, 1;\nadd.u32 %r5, %r5, %r2;\ncvt.u16.u32 %h1, %r0;\n";
+  std::string half = "st.shared.u16 [%r5], %h1;\n", own = "ld.shared.u16 %h2, [%r5];\n", whole = "ld.shared.u32 %r6, [%r2];\n",
+              byte = "add.u32 %r7, %r4, %r2;\nst.shared.u8 [%r7], %h1;\n", out = "cvt.u32.u16 %r6, %h2;\nst.global.u32 [%rd11], %r6;";
+  expect(kSuccess, start + half + own + out, {}, 64, globals);
+  expect(kSuccess, start + half + "bar.sync 0;\n" + whole + own + out, {}, 64, globals);
+  expect(kErrorLaunchFailed, start + half + "bar.sync 0;\n" + whole + own + half + out, {"shared-memory race", "wrote at line"}, 64, globals);
+  expect(kErrorLaunchFailed, start + half + byte + own + out, {"race: write", "wrote at line"}, 64, globals);
+}
+
 TEST(Findings, RaceInsideAWarp) {
   std::string globals = ".shared .align 16 .b8 buffer[128];\n", start = kThread;
   start += "shl.b32 %r3, %r0, 2;\nmov.u32 %r2, buffer;\nadd.u32 %r4, %r2, %r3;\nxor.b32 %r5, %r3, 4;\nadd.u32 %r5, %r2, %r5;\n"
@@ -152,11 +165,15 @@ TEST(Findings, BoundsAndAlignmentWithoutChecks) {
   EXPECT_EQ(run("ld.shared.u32 %r6, [%r4];"), kSuccess);
   EXPECT_EQ(run("ld.shared.u32 %r6, [%r4+4];"), kErrorIllegalAddress);
   EXPECT_EQ(run("ld.shared.u32 %r6, [%r4+-4];"), kErrorIllegalAddress);
-  EXPECT_EQ(run("ld.shared.u32 %r6, [%r4+2];"), kErrorMisalignedAddress);
+  // Misaligned, and in bounds.
+  std::string allButLast = "setp.lt.u32 %p1, %r0, 31;\n@%p1 ";
+  EXPECT_EQ(run(allButLast + "ld.shared.u32 %r6, [%r4+4];"), kSuccess);
+  EXPECT_EQ(run(allButLast + "ld.shared.u32 %r6, [%r4+2];"), kErrorMisalignedAddress);
   EXPECT_EQ(run("ld.global.u32 %r6, [%rd11];"), kSuccess);
   EXPECT_EQ(run("ld.global.u32 %r6, [%rd11+4];"), kErrorIllegalAddress);
   EXPECT_EQ(run("ld.global.u32 %r6, [%rd11+-4];"), kErrorIllegalAddress);
-  EXPECT_EQ(run("ld.global.u32 %r6, [%rd11+2];"), kErrorMisalignedAddress);
+  EXPECT_EQ(run(allButLast + "ld.global.u32 %r6, [%rd11+4];"), kSuccess);
+  EXPECT_EQ(run(allButLast + "ld.global.u32 %r6, [%rd11+2];"), kErrorMisalignedAddress);
 }
 
 TEST(Findings, SpinsForEver) {
