@@ -39,14 +39,14 @@ TileWriter::TileWriter(KernelBuilder &k, const ElementRegion &epilogue, unsigned
     pointers.push_back(k.param(firstParam + i));
 }
 
-/// Sixteen rows of the warp's tile through shared memory, so that each lane has four neighbours of a row: coalesced operand loads
+/// Sixteen rows and kWarpN columns of the warp's tile through shared memory, so that each lane has four neighbours of a row: coalesced operand loads
 /// and stores.
 void TileWriter::storeRowGroup(const WarpTile &tile, int group, llvm::ArrayRef<Val> accumulators) {
   Val scratch = k.offset(shared, (thread >> 5) * kScratchBytes);
   Val fragmentRow = lane >> 2, fragmentColumn = (lane & 3) * 2;
   for (int n = 0; n < kTilesN; ++n)
     for (int half = 0; half < 2; ++half) {
-      int first = (group * kTilesN + n) * 4 + half * 2;
+      int first = n * 4 + half * 2;
       Val word = (fragmentRow + half * 8) * kScratchPitch + fragmentColumn + n * 8;
       k.store(k.pack({accumulators[first], accumulators[first + 1]}), k.offset(scratch, word * 4), 8);
     }
@@ -80,10 +80,11 @@ void TileWriter::storeRowGroup(const WarpTile &tile, int group, llvm::ArrayRef<V
   k.warpSync();
 }
 
-void TileWriter::store(const WarpTile &tile, llvm::ArrayRef<Val> accumulators) {
-  column = tile.firstColumn + (lane & 7) * 4;
+void TileWriter::loadColumns(Val firstColumn) {
+  column = firstColumn + (lane & 7) * 4;
   columnsValid = sizeN - column;
   columnFull = k.logicalAnd(columnsValid >= 4, equals(sizeN & 3, 0));
+  columnValues.clear();
   for (auto [i, operand] : llvm::enumerate(epilogue.operands)) {
     SmallVector<Val> values;
     if (operand.broadcast == Broadcast::Row)
@@ -92,8 +93,14 @@ void TileWriter::store(const WarpTile &tile, llvm::ArrayRef<Val> accumulators) {
       values.assign(4, k.load(operand.elementType, pointers[i], elementBytes(operand.elementType)));
     columnValues.push_back(values);
   }
-  for (int group = 0; group < tile.rowGroups; ++group)
-    storeRowGroup(tile, group, accumulators);
+}
+
+void TileWriter::store(const WarpTile &tile, llvm::ArrayRef<Val> accumulators) {
+  for (int columns = 0; columns < tile.columnGroups; columns += kTilesN) {
+    loadColumns(tile.firstColumn + columns * 8);
+    for (int group = 0; group < tile.rowGroups; ++group)
+      storeRowGroup(tile, group, accumulators.slice((group * tile.columnGroups + columns) * 4, kTilesN * 4));
+  }
 }
 
 } // namespace compiler

@@ -9,7 +9,7 @@
 namespace fourfold {
 namespace compiler {
 
-/// Columns a warp computes: four matrix steps of 8.
+/// Columns that a warp stores at once: four matrix steps of 8.
 inline constexpr int kWarpN = 32;
 /// Shared memory that the writer needs of each warp, in bytes: 16 rows of 40 words. The pitch, 8 mod 32, keeps 8-byte stores of fragments
 /// free of bank conflicts.
@@ -28,8 +28,8 @@ void permitAccumulation(KernelBuilder &k, const ElementRegion &epilogue, unsigne
 struct WarpTile {
   /// In the result, i32.
   Val firstRow, firstColumn;
-  /// Groups of 16 rows; there are kWarpN columns.
-  int rowGroups;
+  /// Groups of 16 rows, and of 8 columns: a multiple of four.
+  int rowGroups, columnGroups;
   /// Factor of the accumulators, null for 1.
   Val alpha;
 };
@@ -44,13 +44,14 @@ public:
   void store(const WarpTile &tile, llvm::ArrayRef<Val> accumulators);
 
 private:
+  void loadColumns(Val firstColumn);
   void storeRowGroup(const WarpTile &tile, int group, llvm::ArrayRef<Val> accumulators);
 
   KernelBuilder &k;
   const ElementRegion &epilogue;
   llvm::SmallVector<Val> pointers;
   Val out, sizeM, sizeN, shared, thread, lane;
-  // Epilogue operands that do not depend on the row.
+  // Of the columns at hand: epilogue operands that do not depend on the row.
   llvm::SmallVector<llvm::SmallVector<Val>> columnValues;
   Val column, columnFull, columnsValid;
 };
