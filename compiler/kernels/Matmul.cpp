@@ -99,13 +99,16 @@ void MatmulGenerator::prepareCopies() {
 
   // Scale tiles of one row of tiles are contiguous along K: 16-byte copies of A's tile rows for the first threads, of B's for the next.
   int perTileRow = scaleTilesPerStage(format) * (kScaleTileBytes / 16);
-  int tileRowsA = scaleTileRows(tile.tileM);
+  int tileRowsA = scaleTileRows(tile.tileM), tileRowsB = scaleTileRows(tile.tileN);
   Val tileRow = thread / perTileRow, index = thread % perTileRow;
   Val isA = tileRow < tileRowsA;
-  Val firstRow = k.select(isA, blockRow + tileRow * 128, blockColumn + (tileRow - tileRowsA) * 128);
-  scaleRowExists = firstRow < k.select(isA, sizeM, sizeN);
+  Val row = k.select(isA, blockRow, blockColumn) / 128;
+  if (tileRowsA + tileRowsB > 2) { // the first of an operand's exists, others may lie past its end
+    row = row + k.select(isA, tileRow, tileRow - tileRowsA);
+    scaleRowExists = (row * 128) < k.select(isA, sizeM, sizeN);
+    row = k.select(scaleRowExists, row, k.c32(0));
+  }
   Val base = k.wrap(arith::SelectOp::create(k.ir(), k.loc(), isA, k.param(1), k.param(3)));
-  Val row = k.select(scaleRowExists, firstRow, k.c32(0)) / 128;
   scaleFrom = k.offset(base, k.toI64(row) * k.toI64(numScaleTiles) * kScaleTileBytes + k.toI64(index * 16));
   scaleTile = index / (kScaleTileBytes / 16);
   scaleTo = (thread & ~int64_t{31}) * 16 + swizzledScaleRow(thread & 31) * 16 + (tile.tileM + tile.tileN) * kRowBytes;
@@ -131,7 +134,9 @@ void MatmulGenerator::issueCopies(Val stage, Val step) {
     int tilesPerStage = scaleTilesPerStage(format);
     int scaleThreads = (scaleTileRows(tile.tileM) + scaleTileRows(tile.tileN)) * tilesPerStage * (kScaleTileBytes / 16);
     auto emitScales = [&] {
-      Val exists = k.logicalAnd(scaleRowExists, (step * tilesPerStage + scaleTile) < numScaleTiles);
+      Val exists = (step * tilesPerStage + scaleTile) < numScaleTiles;
+      if (scaleRowExists)
+        exists = k.logicalAnd(scaleRowExists, exists);
       k.copyAsync16(k.offset(shared, base + scaleTo),
                     k.offset(scaleFrom, k.toI64(step * (tilesPerStage * kScaleTileBytes))),
                     k.select(exists, full, zero));
