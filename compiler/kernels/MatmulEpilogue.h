@@ -11,10 +11,10 @@ namespace compiler {
 
 /// Columns that a warp stores at once: four matrix steps of 8.
 inline constexpr int kWarpN = 32;
-/// Shared memory that the writer needs of each warp, in bytes: 16 rows of 40 words. The pitch, 8 mod 32, keeps 8-byte stores of fragments
+/// Shared memory that the writer needs of each warp: 16 rows of a pitch, in words, that is 8 mod 32 and keeps 8-byte stores of fragments
 /// free of bank conflicts.
-inline constexpr int kScratchPitch = kWarpN + 8;
-inline constexpr int kScratchBytes = 16 * kScratchPitch * 4;
+inline constexpr int scratchPitch(int columns) { return columns + 8; }
+inline constexpr int scratchBytes(int columns) { return 16 * scratchPitch(columns) * 4; }
 
 /// First row and column of the tile that this block takes of a result of sizeM x sizeN: groups of eight tile rows walk along N together,
 /// so that operands are reused from L2.
@@ -46,6 +46,7 @@ public:
 private:
   void loadColumns(Val firstColumn);
   void storeRowGroup(const WarpTile &tile, int group, llvm::ArrayRef<Val> accumulators);
+  void storeColumns(const WarpTile &tile, int group, Val scratch);
 
   KernelBuilder &k;
   const ElementRegion &epilogue;
