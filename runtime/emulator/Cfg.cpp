@@ -15,7 +15,7 @@ void findReconvergence(std::vector<Instr> &code) {
   leads[0] = true;
   for (size_t i = 0; i < size; ++i) {
     const Instr &in = code[i];
-    if (in.flow == Flow::Next || in.flow == Flow::Barrier)
+    if (in.flow == Flow::Next || in.flow == Flow::Barrier || in.flow == Flow::Call)
       continue;
     leads[i + 1] = true;
     if (in.flow == Flow::Branch)
@@ -41,9 +41,9 @@ void findReconvergence(std::vector<Instr> &code) {
     else if (in.flow == Flow::BranchIndexed)
       for (uint32_t target : in.list)
         next.push_back(blockOf[target]);
-    else if (in.flow == Flow::Exit || in.flow == Flow::Trap)
+    else if (in.flow == Flow::Exit || in.flow == Flow::Return || in.flow == Flow::Trap)
       next.push_back(numBlocks);
-    bool falls = in.flow == Flow::Next || in.flow == Flow::Barrier || conditional;
+    bool falls = in.flow == Flow::Next || in.flow == Flow::Barrier || in.flow == Flow::Call || conditional;
     if (falls && last + 1 < size)
       next.push_back(block + 1);
     for (uint32_t successor : next)

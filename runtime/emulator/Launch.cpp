@@ -136,6 +136,10 @@ void startBlock(Worker &worker, const Launch &launch, unsigned linear) {
   block.index[2] = linear / (launch.grid[0] * launch.grid[1]);
   bool trackRaces = launch.checks == CheckLevel::Full && !kernel.sharesByFlags;
   block.shared.prepare(launch.sharedBytes, static_cast<uint32_t>(block.warps.size()), trackRaces);
+  if (kernel.sharedBegin < kSharedStart) { // reserved memory is there before the kernel
+    std::fill_n(block.shared.data.begin() + kernel.sharedBegin, kSharedStart - kernel.sharedBegin, uint8_t{0});
+    std::fill_n(block.shared.shadow.begin() + kernel.sharedBegin, kSharedStart - kernel.sharedBegin, uint8_t{kByteWritten});
+  }
   block.wgmma.reset();
   for (Barrier &barrier : block.barriers)
     barrier = Barrier();
@@ -152,6 +156,8 @@ void startBlock(Worker &worker, const Launch &launch, unsigned linear) {
     warp.live = warp.threads;
     warp.state = Warp::State::Ready;
     warp.stack.assign(1, StackEntry{0, kNone, warp.threads});
+    warp.calls.clear();
+    std::fill_n(warp.stackTop, kLanes, kernel.stackStart);
     warp.copies.clear();
     std::fill_n(warp.committed, kLanes, 0);
     warp.uninitLine = 0;
