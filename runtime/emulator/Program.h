@@ -102,6 +102,7 @@ struct Constant {
 };
 
 /// A shared or module variable that operands refer to.
+inline constexpr size_t kMaxMmaKinds = 128;
 struct Kernel {
   std::string name;
   std::vector<Instr> code;

@@ -115,7 +115,7 @@ struct Block {
   std::vector<Warp> warps;
   Barrier barriers[16];
   Counters counters;
-  uint64_t mmaCounts[32] = {}; // by index into Kernel::mmaKinds
+  uint64_t mmaCounts[kMaxMmaKinds] = {}; // by index into Kernel::mmaKinds
   uint32_t mmaScratch[4][kLanes] = {};
   uint64_t instructions = 0; // for %clock
   std::shared_ptr<WgmmaState> wgmma; // of a kernel that uses wgmma
