@@ -1,0 +1,40 @@
+// What the tests of the corpus' idioms share: a program in six variants, by compiler, optimisation and target.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#ifndef FOURFOLD_TESTS_EMULATOR_IDIOMS_H
+#define FOURFOLD_TESTS_EMULATOR_IDIOMS_H
+
+#include "Harness.h"
+
+#include <memory>
+#include <random>
+
+namespace fourfold {
+namespace emulator {
+namespace test {
+
+/// The parameter is "O3_sm_80" and so on; the device is that of the target.
+class IdiomTest : public ::testing::TestWithParam<const char *> {
+protected:
+  std::unique_ptr<Device> device;
+  std::mt19937 random{11};
+
+  void load(const std::string &program) {
+    std::string variant = GetParam();
+    device = std::make_unique<Device>(variant.substr(variant.find("sm_")).c_str());
+    std::string ptx = readText(FOURFOLD_SOURCE_DIR "/tests/emulator/corpus/" + program + "_" + variant + ".ptx");
+    ASSERT_FALSE(ptx.empty()) << program;
+    ASSERT_EQ(device->load(ptx), kSuccess) << lastFinding();
+  }
+};
+
+#define FOURFOLD_IDIOMS(Fixture)                                                                                       \
+  INSTANTIATE_TEST_SUITE_P(Nvcc, Fixture,                                                                              \
+                           ::testing::Values("O3_sm_80", "O3_sm_90a", "O3_sm_120a", "G_sm_80", "G_sm_90a", "G_sm_120a"), \
+                           [](const auto &info) { return std::string(info.param); })
+
+} // namespace test
+} // namespace emulator
+} // namespace fourfold
+
+#endif // FOURFOLD_TESTS_EMULATOR_IDIOMS_H
