@@ -171,15 +171,23 @@ void atomicWide(Warp &warp, const Instr &in, uint32_t mask) {
   bool isCas = static_cast<AtomicOp>(in.variant) == AtomicOp::Cas;
   for (int i = 1; i <= 1 + isCas; ++i)
     requireInit(warp, in, in.src[i], mask, "as an operand of an atomic operation");
-  auto bytesOf = [&](uint32_t slot, int lane) { return warp.registers + size_t{slot} * kSlotBytes + static_cast<size_t>(lane) * 16; };
+  // A 128-bit register is two of 64 bits: the lower halves of all lanes, then the upper ones.
+  auto get = [&](uint32_t slot, int lane, uint64_t *halves) {
+    halves[0] = warp.reg<uint64_t>(slot)[lane];
+    halves[1] = warp.reg<uint64_t>(slot + 2)[lane];
+  };
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
     int lane = __builtin_ctz(rest);
-    uint8_t *data = access(warp, in, lane, addresses[lane], 16, isCas), old[16];
+    uint8_t *data = access(warp, in, lane, addresses[lane], 16, isCas);
+    uint64_t old[2], compare[2], value[2];
+    get(in.src[1], lane, compare);
+    get(in.src[isCas ? 2 : 1], lane, value);
     std::lock_guard<std::mutex> lock(mutex);
     std::memcpy(old, data, 16);
-    if (!isCas || std::memcmp(old, bytesOf(in.src[1], lane), 16) == 0)
-      std::memcpy(data, bytesOf(in.src[isCas ? 2 : 1], lane), 16);
-    std::memcpy(bytesOf(in.dst, lane), old, 16);
+    if (!isCas || std::memcmp(old, compare, 16) == 0)
+      std::memcpy(data, value, 16);
+    warp.reg<uint64_t>(in.dst)[lane] = old[0];
+    warp.reg<uint64_t>(in.dst + 2)[lane] = old[1];
   }
   warp.setInit(in.dst, mask, mask);
   count(warp, in, mask, addresses, 16);

@@ -125,8 +125,11 @@ void Decoder::inlineFunction(Frame &target) {
   for (const RegisterDecl &decl : function.registers) {
     int bits = typeBits(decl.type);
     target.slots.push_back(allocate(bits));
-    if (region)
-      region->registers.push_back({target.slots.back(), decl.type == Type::Pred ? 0u : bits <= 32 ? 4u : bits <= 64 ? 8u : 16u});
+    if (!region)
+      continue;
+    region->registers.push_back({target.slots.back(), decl.type == Type::Pred ? 0u : bits <= 32 ? 4u : 8u});
+    if (bits > 64) // the upper halves
+      region->registers.push_back({target.slots.back() + 2, 8});
   }
   for (size_t i = 0; i <= function.body.size(); ++i) {
     target.starts.push_back(static_cast<uint32_t>(labels.size()));
