@@ -1,4 +1,4 @@
-// What the tests of the corpus' idioms share: a program in six variants, by compiler, optimisation and target.
+// What the tests of the corpus' idioms share: a program in nine variants, by compiler, optimisation and target.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #ifndef FOURFOLD_TESTS_EMULATOR_IDIOMS_H
@@ -13,7 +13,7 @@ namespace fourfold {
 namespace emulator {
 namespace test {
 
-/// The parameter is "O3_sm_80" and so on; the device is that of the target.
+/// The parameter is "O3_sm_80" of nvcc, "clang_O0_sm_90a" of clang, and so on; the device is that of the target.
 class IdiomTest : public ::testing::TestWithParam<const char *> {
 protected:
   std::unique_ptr<Device> device;
@@ -29,8 +29,9 @@ protected:
 };
 
 #define FOURFOLD_IDIOMS(Fixture)                                                                                       \
-  INSTANTIATE_TEST_SUITE_P(Nvcc, Fixture,                                                                              \
-                           ::testing::Values("O3_sm_80", "O3_sm_90a", "O3_sm_120a", "G_sm_80", "G_sm_90a", "G_sm_120a"), \
+  INSTANTIATE_TEST_SUITE_P(Compiled, Fixture,                                                                          \
+                           ::testing::Values("O3_sm_80", "O3_sm_90a", "O3_sm_120a", "G_sm_80", "G_sm_90a", "G_sm_120a", \
+                                             "clang_O3_sm_80", "clang_O3_sm_120a", "clang_O0_sm_90a"),                 \
                            [](const auto &info) { return std::string(info.param); })
 
 } // namespace test

@@ -43,6 +43,15 @@ __device__ float2 blockSum(float2 v) {
   return part[0];
 }
 
+// clang has no __stcs of four floats.
+__device__ void streamOut(float4 *to, float4 v) {
+#ifdef __clang__
+  *to = v;
+#else
+  __stcs(to, v);
+#endif
+}
+
 __device__ void ldmatrix4(uint32_t (&r)[4], const void *p) {
   unsigned a = static_cast<unsigned>(__cvta_generic_to_shared(p));
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(a));
@@ -87,7 +96,7 @@ extern "C" __global__ void layerNorm(float *out, const float *in, const float *w
   float4 *to = reinterpret_cast<float4 *>(out + size_t(blockIdx.x) * width);
   for (int i = threadIdx.x; i < width / 4; i += 128) {
     float4 v = row[i], w = reinterpret_cast<const float4 *>(weight)[i], b = reinterpret_cast<const float4 *>(bias)[i];
-    __stcs(to + i, make_float4((v.x - mean) * inverse * w.x + b.x, (v.y - mean) * inverse * w.y + b.y,
+    streamOut(to + i, make_float4((v.x - mean) * inverse * w.x + b.x, (v.y - mean) * inverse * w.y + b.y,
                                (v.z - mean) * inverse * w.z + b.z, (v.w - mean) * inverse * w.w + b.w));
   }
 }
