@@ -1,4 +1,4 @@
-// Parallel algorithms as people write them (corpus/idioms_algorithms.cu): right results, and no finding, as nvcc and clang compile them.
+// Parallel algorithms as people write them (corpus/idioms_algorithms.cu): right results, and no finding, as nvcc, clang and NVRTC compile them.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "Idioms.h"

@@ -1,4 +1,4 @@
-// Kernels of neural networks as people write them (corpus/idioms_networks.cu): right results, and no finding, as nvcc and clang compile them.
+// Kernels of neural networks as people write them (corpus/idioms_networks.cu): right results, and no finding, as nvcc, clang and NVRTC compile them.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "Idioms.h"

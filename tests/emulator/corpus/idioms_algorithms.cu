@@ -1,8 +1,13 @@
 // Parallel algorithms as people write them: sorting, scans that look back, hash tables, stencils, graphs, producers and consumers.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-#include <cooperative_groups.h>
+#ifdef __CUDACC_RTC__ // NVRTC has no headers of the C library.
+#include <cuda/std/cstdint>
+using namespace cuda::std;
+#else
 #include <cstdint>
+#endif
+#include <cooperative_groups.h>
 
 namespace cg = cooperative_groups;
 

@@ -1,7 +1,13 @@
 // Kernels of neural networks as people write them: rows, attention, matrix products, quantised weights, optimisers.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
+#ifdef __CUDACC_RTC__ // NVRTC has no headers of the C library.
+#include <cuda/std/cstdint>
+using namespace cuda::std;
+#define INFINITY __int_as_float(0x7f800000)
+#else
 #include <cstdint>
+#endif
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <cuda_fp8.h>
