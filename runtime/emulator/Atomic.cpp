@@ -1,6 +1,8 @@
 // atom and red (PTX ISA 9.7.13.13, 9.7.13.14).
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
+#include "Atomic.h"
+
 #include "Access.h"
 #include "Decoder.h"
 #include "SmallFloat.h"
@@ -14,8 +16,6 @@ namespace fourfold {
 namespace emulator {
 
 namespace {
-
-enum class AtomicOp : uint8_t { Add, Min, Max, And, Or, Xor, Exch, Cas, Inc, Dec };
 
 template <class T>
 T bitsTo(uint64_t bits) {
@@ -58,7 +58,15 @@ uint64_t combine(AtomicOp op, Type type, uint64_t old, uint64_t b, uint64_t c) {
   case AtomicOp::Min:
   case AtomicOp::Max: {
     bool less;
-    if (type == Type::S32)
+    if (type == Type::F16 || type == Type::BF16) { // bulk reductions alone
+      auto decode = [&](uint64_t bits) {
+        return type == Type::F16 ? numerics::decodeF16(static_cast<uint16_t>(bits)) : numerics::decodeBF16(static_cast<uint16_t>(bits));
+      };
+      float x = decode(old), y = decode(b);
+      if (x != x || y != y)
+        return x != x && y != y ? 0x7fff : x != x ? b : old;
+      less = y < x || (x == y && (b & 0x8000) > (old & 0x8000));
+    } else if (type == Type::S32)
       less = static_cast<int32_t>(b) < static_cast<int32_t>(old);
     else if (type == Type::S64)
       less = static_cast<int64_t>(b) < static_cast<int64_t>(old);
@@ -144,6 +152,16 @@ void atomic(Warp &warp, const Instr &in, uint32_t mask) {
 }
 
 } // namespace
+
+void applyAtomic(uint8_t *address, AtomicOp op, Type type, uint64_t operand) {
+  int bytes = typeBytes(type);
+  if (bytes == 2)
+    exchange<uint16_t>(address, op, type, operand, 0);
+  else if (bytes == 4)
+    exchange<uint32_t>(address, op, type, operand, 0);
+  else
+    exchange<uint64_t>(address, op, type, operand, 0);
+}
 
 bool decodeAtomic(Decoder &d) {
   const std::string &opcode = d.ast().opcode;

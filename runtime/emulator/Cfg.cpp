@@ -8,6 +8,9 @@
 namespace fourfold {
 namespace emulator {
 
+/// Whether the next instruction follows.
+static bool goesOn(Flow flow) { return flow == Flow::Next || flow == Flow::Barrier || flow == Flow::Wait; }
+
 void findReconvergence(std::vector<Instr> &code) {
   // Basic blocks; block `numBlocks` is the virtual exit.
   size_t size = code.size();
@@ -15,7 +18,7 @@ void findReconvergence(std::vector<Instr> &code) {
   leads[0] = true;
   for (size_t i = 0; i < size; ++i) {
     const Instr &in = code[i];
-    if (in.flow == Flow::Next || in.flow == Flow::Barrier)
+    if (goesOn(in.flow))
       continue;
     leads[i + 1] = true;
     if (in.flow == Flow::Branch)
@@ -43,7 +46,7 @@ void findReconvergence(std::vector<Instr> &code) {
         next.push_back(blockOf[target]);
     else if (in.flow == Flow::Exit || in.flow == Flow::Trap)
       next.push_back(numBlocks);
-    bool falls = in.flow == Flow::Next || in.flow == Flow::Barrier || conditional;
+    bool falls = goesOn(in.flow) || conditional;
     if (falls && last + 1 < size)
       next.push_back(block + 1);
     for (uint32_t successor : next)

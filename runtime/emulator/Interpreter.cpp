@@ -1,6 +1,7 @@
 // Runs the warps of a block: instruction loop, divergence, barriers.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
+#include "AsyncProxy.h"
 #include "Device.h"
 #include "Warp.h"
 
@@ -23,6 +24,8 @@ constexpr int kQuantum = 1 << 16;
 constexpr int kSuspectRounds = 8, kLongestSpin = 1 << 15;
 /// Another block may still write what this one waits for; this long it is given.
 constexpr std::chrono::seconds kPatience{20};
+/// A loop may give up by the clock.
+constexpr std::chrono::seconds kClockPatience{1};
 
 std::string trim(const std::string &text) {
   size_t first = text.find_first_not_of(" \t\r"), last = text.find_last_not_of(" \t\r");
@@ -160,6 +163,15 @@ void runWarp(Warp &warp, int quantum) {
         report(warp, in, __builtin_ctz(mask), device::kErrorIllegalInstruction, "the kernel executed a trap");
       ++top->pc;
       break;
+    case Flow::Wait:
+      if (mask)
+        in.handler(warp, in, mask);
+      ++warp.stack.back().pc;
+      if (warp.yields) {
+        warp.yields = false;
+        return;
+      }
+      break;
     case Flow::Barrier:
       ++top->pc;
       if (!mask)
@@ -245,6 +257,7 @@ private:
 
   void look() {
     std::string dump;
+    bool readsClock = false;
     for (Warp &warp : block.warps) {
       if (warp.state != Warp::State::Ready) {
         dump += warp.state == Warp::State::Done
@@ -253,9 +266,15 @@ private:
         continue;
       }
       int first, last;
+      uint64_t before = block.async ? block.async->failedWaits(warp.index) : 0;
       if (!repeats(warp, &first, &last)) {
-        progress();
-        return;
+        // A loop that also reads a clock never repeats: what it waits for is an mbarrier that nobody changes.
+        if (!before || block.async->failedWaits(warp.index) <= before) {
+          progress();
+          return;
+        }
+        readsClock = true;
+        continue;
       }
       dump += fmt::format("; warp {} repeats lines {} to {} with the same registers", warp.index, first, last);
     }
@@ -264,12 +283,12 @@ private:
     spinning = true;
     const unsigned *grid = block.launch->grid;
     bool alone = uint64_t{grid[0]} * grid[1] * grid[2] == 1 || state().options.threads == 1;
-    if (!alone && now - since < kPatience)
+    if (now - since < (!alone ? kPatience : readsClock ? kClockPatience : kPatience.zero()))
       return;
     const Warp &warp = firstReady();
     report(warp, warp.kernel->code[warp.pc], -1, device::kErrorLaunchTimeout,
            "the block spins for ever: nothing that runs writes what it waits for (lanes of a warp run in lockstep, blocks start in "
-           "order)" + dump);
+           "order)" + dump + (block.async ? block.async->describeWaits() : ""));
   }
 
   Block &block;
@@ -327,7 +346,7 @@ void runBlock(Block &block) {
       watchdog.progress();
     if (progress || done == block.warps.size())
       continue;
-    std::string dump;
+    std::string dump = block.async ? block.async->describeWaits() : "";
     const Warp *first = nullptr;
     for (const Warp &warp : block.warps) {
       if (warp.state != Warp::State::AtBarrier) {
@@ -341,6 +360,8 @@ void runBlock(Block &block) {
     }
     report(*first, first->kernel->code[first->pc], -1, device::kErrorLaunchFailed, "deadlock: every warp waits" + dump);
   }
+  if (block.async)
+    block.async->finish();
 }
 
 } // namespace emulator

@@ -39,7 +39,7 @@ inline constexpr uint64_t kWindowBytes = uint64_t{1} << 32;
 inline constexpr uint32_t kSharedStart = 1024;
 
 /// How the interpreter's loop treats an instruction.
-enum class Flow : uint8_t { Next, Branch, BranchIndexed, Exit, Barrier, Trap };
+enum class Flow : uint8_t { Next, Branch, BranchIndexed, Exit, Barrier, Trap, Wait };
 
 struct Instr {
   Handler handler = nullptr;
@@ -92,6 +92,8 @@ struct Kernel {
   bool sharesByFlags = false; // uses volatile, atomic or acquire/release shared accesses: races cannot be told
   std::vector<std::string> mmaKinds;
   bool usesWgmma = false;
+  bool usesMbarriers = false; // or bulk copies
+  bool usesAsyncProxy = false; // bulk copies
   std::map<uint32_t, RegisterGuard> registerGuards; // by instruction; only in a kernel that uses wgmma
   std::shared_ptr<const std::vector<std::string>> source;
 };

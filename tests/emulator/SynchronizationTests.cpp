@@ -103,7 +103,7 @@ TEST(Mbarrier, Misuse) {
 TEST(Mbarrier, RemoteAndUnknownFormsAreRefused) {
   Device device;
   for (const char *line : {"mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%r2];",
-                           "fence.proxy.tensormap::generic.release.gpu;"}) {
+                           "fence.proxy.tensormap::generic.acquire.gpu [%rd0], 64;", "fence.mbarrier_init.release.cta;"}) {
     EXPECT_EQ(device.load(kernel(1, line)), kErrorInvalidPtx) << line;
     EXPECT_NE(lastFinding().find("line 14"), std::string::npos) << lastFinding();
   }
