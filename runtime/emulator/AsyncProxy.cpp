@@ -297,6 +297,8 @@ void AsyncProxy::issueStore(Warp &warp, BulkCopy copy) {
       report(warp, *copy.in, copy.lane, device::kErrorIllegalAddress,
              fmt::format("the copy reads shared addresses [{:#x}, {:#x}), out of bounds: the block's shared memory is [{:#x}, {:#x})",
                          piece.shared, end, kSharedStart, warp.launch->sharedBytes));
+    copy.low = std::min(copy.low, piece.shared);
+    copy.high = std::max(copy.high, piece.shared + piece.bytes);
     if (!warp.checks)
       continue;
     for (uint32_t i = 0; i < piece.bytes; ++i)
@@ -405,12 +407,15 @@ void AsyncProxy::finish() {
 
 void AsyncProxy::requireUnread(Warp &warp, const Instr &in, int lane, uint32_t address, uint32_t bytes) const {
   for (const BulkCopy &copy : stores)
-    for (const CopyPiece &piece : copy.pieces)
-      if (!copy.isRead && piece.data && piece.shared < address + bytes && address < piece.shared + piece.bytes)
+    for (const CopyPiece &piece : copy.pieces) {
+      if (copy.isRead || address >= copy.high || address + bytes <= copy.low)
+        break;
+      if (piece.data && piece.shared < address + bytes && address < piece.shared + piece.bytes)
         report(warp, in, lane, device::kErrorLaunchFailed,
                fmt::format("write of {} bytes at shared address {:#x}, which the asynchronous copy at line {}, by warp {}, may still read: "
                            "wait for its group before (cp.async.bulk.wait_group.read)",
                            bytes, address, copy.in->line, copy.warp));
+    }
 }
 
 //===----------------------------------------------------------------------===//

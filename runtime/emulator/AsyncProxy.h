@@ -30,6 +30,7 @@ struct BulkCopy {
   uint32_t warp = 0;
   int lane = 0;
   std::vector<CopyPiece> pieces;
+  uint32_t low = 0xffffffffu, high = 0; // of what it touches in shared memory
   uint32_t bytes = 0;   // as a transaction count
   uint32_t barrier = 0; // of a copy into shared memory
   int64_t group = -1;   // of a copy out of it; -1: not committed

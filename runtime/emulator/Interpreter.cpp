@@ -248,6 +248,11 @@ private:
            counts[static_cast<size_t>(InstrClass::AsyncCopy)];
   }
 
+  uint64_t countLoads() const {
+    const auto &counts = block.counters.warpInstructions;
+    return counts[static_cast<size_t>(InstrClass::GlobalLoad)] + counts[static_cast<size_t>(InstrClass::Atomic)];
+  }
+
   const Warp &firstReady() const {
     for (const Warp &warp : block.warps)
       if (warp.state == Warp::State::Ready)
@@ -258,6 +263,7 @@ private:
   void look() {
     std::string dump;
     bool readsClock = false;
+    uint64_t before = countLoads();
     for (Warp &warp : block.warps) {
       if (warp.state != Warp::State::Ready) {
         dump += warp.state == Warp::State::Done
@@ -266,10 +272,10 @@ private:
         continue;
       }
       int first, last;
-      uint64_t before = block.async ? block.async->failedWaits(warp.index) : 0;
+      uint64_t failures = block.async ? block.async->failedWaits(warp.index) : 0;
       if (!repeats(warp, &first, &last)) {
         // A loop that also reads a clock never repeats: what it waits for is an mbarrier that nobody changes.
-        if (!before || block.async->failedWaits(warp.index) <= before) {
+        if (!failures || block.async->failedWaits(warp.index) <= failures) {
           progress();
           return;
         }
@@ -282,7 +288,8 @@ private:
     since = spinning ? since : now;
     spinning = true;
     const unsigned *grid = block.launch->grid;
-    bool alone = uint64_t{grid[0]} * grid[1] * grid[2] == 1 || state().options.threads == 1;
+    // Other blocks can only be seen in memory that they share.
+    bool alone = uint64_t{grid[0]} * grid[1] * grid[2] == 1 || state().options.threads == 1 || countLoads() == before;
     if (now - since < (!alone ? kPatience : readsClock ? kClockPatience : kPatience.zero()))
       return;
     const Warp &warp = firstReady();
