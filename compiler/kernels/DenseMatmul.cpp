@@ -189,7 +189,7 @@ void buildDenseMatmul(gpu::GPUModuleOp module, llvm::StringRef name, Type elemen
   k.waitCopies(0);
   k.barrier();
   TileWriter writer(k, epilogue, 6, k.param(2), sizeM, sizeN);
-  writer.store({blockRow + warpRow, blockColumn + warpColumn, tilesM, Val()}, llvm::ArrayRef<Val>(results).drop_front(2));
+  writer.store({blockRow + warpRow, blockColumn + warpColumn, tilesM, kWarpN / 8, Val()}, llvm::ArrayRef<Val>(results).drop_front(2));
   k.finish();
 }
 

@@ -122,14 +122,17 @@ Val KernelBuilder::blockId(int axis) {
   return wrap(NVVM::BlockIdZOp::create(builder, location, i32()));
 }
 
-Val KernelBuilder::shared() {
+Val KernelBuilder::shared(unsigned alignment) {
   constexpr llvm::StringLiteral name = "fourfold_shared";
-  if (!module.lookupSymbol(name)) {
+  auto global = module.lookupSymbol<LLVM::GlobalOp>(name);
+  if (!global) {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(module.getBody());
-    LLVM::GlobalOp::create(builder, location, LLVM::LLVMArrayType::get(i8(), 0), /*isConstant=*/false,
-                           LLVM::Linkage::External, name, Attribute(), /*alignment=*/128, /*addrSpace=*/3);
+    global = LLVM::GlobalOp::create(builder, location, LLVM::LLVMArrayType::get(i8(), 0), /*isConstant=*/false,
+                                    LLVM::Linkage::External, name, Attribute(), alignment, /*addrSpace=*/3);
   }
+  if (global.getAlignment().value_or(0) < alignment)
+    global.setAlignment(alignment);
   return wrap(LLVM::AddressOfOp::create(builder, location, sharedPtr(), name));
 }
 

@@ -100,8 +100,8 @@ public:
   Val cbool(bool value);
   Val threadId();
   Val blockId(int axis);
-  /// The dynamic shared memory of the module (one symbol, 128-byte aligned).
-  Val shared();
+  /// The dynamic shared memory of the module: one symbol, with the largest alignment asked for.
+  Val shared(unsigned alignment = 128);
 
   // Arithmetic that operators do not cover.
   Val toI64(Val value);         ///< sign extension
@@ -146,6 +146,17 @@ public:
   /// mma.sync m16n8 of `stepK` elements of `type` along K: operands in i32 registers; bf16 and f16 accumulate in four f32, s8 in four i32.
   llvm::SmallVector<Val> matrixStep(mlir::NVVM::MMATypes type, int stepK, llvm::ArrayRef<Val> a, llvm::ArrayRef<Val> b,
                                     llvm::ArrayRef<Val> c);
+
+  // Warpgroups (PTX ISA 9.7.15).
+  /// What was written to shared memory by ordinary stores becomes visible to matrix steps of warpgroups, after the next barrier.
+  void fenceOperands();
+  /// Starts steps of 64 x N x 16 in bf16, one for each four registers of A, as one group: B stands K-major in 128-byte swizzled rows from
+  /// `descriptor` on, 32 bytes a step. Returns the accumulators, which nothing may touch before the group has been waited for.
+  llvm::SmallVector<Val> warpgroupSteps(llvm::ArrayRef<Val> a, Val descriptor, llvm::ArrayRef<Val> accumulators);
+  /// All but the youngest `groupsLeft` groups have ended.
+  void waitWarpgroupSteps(int groupsLeft);
+  /// All groups have ended: the accumulators as values.
+  llvm::SmallVector<Val> finishWarpgroupSteps(llvm::ArrayRef<Val> accumulators);
 
   // Control flow.
   using Body = std::function<llvm::SmallVector<Val>()>;

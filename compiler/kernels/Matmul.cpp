@@ -51,13 +51,13 @@ private:
   Val sizeM, sizeN, sizeK, numChunks, numScaleTiles, out;
   Val blockRow, blockColumn; // first row of A and of B
   SmallVector<Copy> copies;
-  Val scaleFrom, scaleTile, scaleTo; // this thread's 16 bytes of scales
+  Val scaleFrom, scaleRowExists, scaleTile, scaleTo; // this thread's 16 bytes of scales
 };
 
 } // namespace
 
 int MatmulTile::stageBytes(Format format) const {
-  return (tileM + tileN) * kRowBytes + 2 * scaleTilesPerStage(format) * kScaleTileBytes;
+  return (tileM + tileN) * kRowBytes + (scaleTileRows(tileM) + scaleTileRows(tileN)) * scaleTilesPerStage(format) * kScaleTileBytes;
 }
 
 llvm::ArrayRef<MatmulTile> matmulTiles(const Target &target, MatmulMode mode) {
@@ -68,6 +68,10 @@ llvm::ArrayRef<MatmulTile> matmulTiles(const Target &target, MatmulMode mode) {
   static const MatmulTile faithful[] = {{16, 128, 1, 4, 4}, {64, 64, 4, 2, 4}};
   if (!target.hasBlockScaledStep() && mode == MatmulMode::Faithful)
     return faithful;
+  // Warpgroups where they exist (MatmulWarpgroup.cpp), but for the two small shapes.
+  static const MatmulTile warpgroups[] = {{16, 128, 1, 4, 4}, {128, 256, 8, 1, 4, true}, {128, 128, 8, 1, 4, true}, {64, 64, 2, 2, 4}};
+  if (target.hasWarpgroupStep())
+    return warpgroups;
   return tiles;
 }
 
@@ -93,11 +97,17 @@ void MatmulGenerator::prepareCopies() {
   addOperand(k.param(0), blockRow, sizeM, tile.tileM, 0);
   addOperand(k.param(2), blockColumn, sizeN, tile.tileN, tile.tileM * kRowBytes);
 
-  // Scale tiles of one row of tiles are contiguous along K: A's for the first threads, B's for the next.
-  int perOperand = scaleTilesPerStage(format) * (kScaleTileBytes / 16);
-  Val isA = thread < perOperand;
-  Val index = k.select(isA, thread, thread - perOperand);
+  // Scale tiles of one row of tiles are contiguous along K: 16-byte copies of A's tile rows for the first threads, of B's for the next.
+  int perTileRow = scaleTilesPerStage(format) * (kScaleTileBytes / 16);
+  int tileRowsA = scaleTileRows(tile.tileM), tileRowsB = scaleTileRows(tile.tileN);
+  Val tileRow = thread / perTileRow, index = thread % perTileRow;
+  Val isA = tileRow < tileRowsA;
   Val row = k.select(isA, blockRow, blockColumn) / 128;
+  if (tileRowsA + tileRowsB > 2) { // the first of an operand's exists, others may lie past its end
+    row = row + k.select(isA, tileRow, tileRow - tileRowsA);
+    scaleRowExists = (row * 128) < k.select(isA, sizeM, sizeN);
+    row = k.select(scaleRowExists, row, k.c32(0));
+  }
   Val base = k.wrap(arith::SelectOp::create(k.ir(), k.loc(), isA, k.param(1), k.param(3)));
   scaleFrom = k.offset(base, k.toI64(row) * k.toI64(numScaleTiles) * kScaleTileBytes + k.toI64(index * 16));
   scaleTile = index / (kScaleTileBytes / 16);
@@ -106,7 +116,7 @@ void MatmulGenerator::prepareCopies() {
 
 /// Starts the copies of K-stage `step` into ring slot `stage` and commits them as one group; a step past the end is an empty group.
 void MatmulGenerator::issueCopies(Val stage, Val step) {
-  Val base = stage * tile.stageBytes(format);
+  Val base = stage * tile.stageBytes(format) + tile.operandBytes();
   Val zero = k.c32(0), full = k.c32(16);
   Val numSteps = (sizeK + (kStageK - 1)) / kStageK;
   k.ifThen(step < numSteps, [&] {
@@ -122,9 +132,11 @@ void MatmulGenerator::issueCopies(Val stage, Val step) {
         emit();
     }
     int tilesPerStage = scaleTilesPerStage(format);
-    int scaleThreads = 2 * tilesPerStage * (kScaleTileBytes / 16);
+    int scaleThreads = (scaleTileRows(tile.tileM) + scaleTileRows(tile.tileN)) * tilesPerStage * (kScaleTileBytes / 16);
     auto emitScales = [&] {
       Val exists = (step * tilesPerStage + scaleTile) < numScaleTiles;
+      if (scaleRowExists)
+        exists = k.logicalAnd(scaleRowExists, exists);
       k.copyAsync16(k.offset(shared, base + scaleTo),
                     k.offset(scaleFrom, k.toI64(step * (tilesPerStage * kScaleTileBytes))),
                     k.select(exists, full, zero));
@@ -145,10 +157,11 @@ void MatmulGenerator::build() {
   sizeN = k.param(next + 2);
   sizeK = k.param(next + 3);
 
-  shared = k.shared();
+  // Swizzled operands of warpgroups start at a multiple of their pattern.
+  shared = k.shared(tile.isWarpgroup ? 1024 : 128);
   thread = k.threadId();
   Val warp = thread >> 5;
-  Val warpRow = (warp / tile.warpsN) * (tile.tileM / tile.warpsM), warpColumn = (warp % tile.warpsN) * kWarpN;
+  Val warpRow = (warp / tile.warpsN) * (tile.tileM / tile.warpsM), warpColumn = (warp % tile.warpsN) * (tile.tileN / tile.warpsN);
   numChunks = ((sizeK + 63) >> 6) << 1;
   int tileK = 4 * formatBlockSize(format);
   numScaleTiles = (sizeK + (tileK - 1)) / tileK;
@@ -156,9 +169,10 @@ void MatmulGenerator::build() {
   std::tie(blockRow, blockColumn) = placeTile(k, sizeM, sizeN, tile.tileM, tile.tileN);
   prepareCopies();
   StageContext context{k, target, format, tile, thread & 31, warpRow, warpColumn, blockRow, blockColumn};
-  std::unique_ptr<StageMath> math = target.hasBlockScaledStep()  ? makeHardwareStage(context)
-                                    : mode == MatmulMode::Fast ? makeFastStage(context)
-                                                               : makeFaithfulStage(context);
+  std::unique_ptr<StageMath> math = tile.isWarpgroup               ? makeWarpgroupStage(context)
+                                    : target.hasBlockScaledStep()  ? makeHardwareStage(context)
+                                    : mode == MatmulMode::Fast     ? makeFastStage(context)
+                                                                   : makeFaithfulStage(context);
 
   Val one = k.c32(1);
   for (int stage = 0; stage < tile.stages - 1; ++stage)
@@ -175,12 +189,12 @@ void MatmulGenerator::build() {
     issueCopies(write, step + (tile.stages - 1));
     SmallVector<Val> next = {k.select(equals(read, tile.stages - 1), k.c32(0), read + 1),
                              k.select(equals(write, tile.stages - 1), k.c32(0), write + 1)};
-    next.append(math->compute(k.offset(shared, read * tile.stageBytes(format)), state.drop_front(2)));
+    next.append(math->compute(step, k.offset(shared, read * tile.stageBytes(format) + tile.operandBytes()), state.drop_front(2)));
     return next;
   });
+  math->finish(llvm::MutableArrayRef<Val>(results).drop_front(2));
   k.waitCopies(0);
   k.barrier();
-  math->finish(llvm::MutableArrayRef<Val>(results).drop_front(2));
 
   Val alpha;
   if (isNVFP4) {
@@ -189,7 +203,8 @@ void MatmulGenerator::build() {
     alpha = (amaxA * amaxB) / k.cf(7225344.0f);
   }
   TileWriter writer(k, epilogue, next + 4, out, sizeM, sizeN);
-  writer.store({blockRow + warpRow, blockColumn + warpColumn, context.tilesM(), alpha}, llvm::ArrayRef<Val>(results).drop_front(2));
+  writer.store({blockRow + warpRow, blockColumn + warpColumn, context.tilesM(), context.tilesN(), alpha},
+               llvm::ArrayRef<Val>(results).drop_front(2));
 }
 
 void buildMatmul(gpu::GPUModuleOp module, llvm::StringRef name, const Target &target, Format format,

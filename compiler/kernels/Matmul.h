@@ -10,17 +10,21 @@
 namespace fourfold {
 namespace compiler {
 
-/// A tile shape: the block computes tileM x tileN with warpsM x warpsN warps of (tileM / warpsM) x 32.
+/// A tile shape: the block computes tileM x tileN with warpsM x warpsN warps.
 struct MatmulTile {
   int tileM, tileN;
   int warpsM, warpsN;
   int stages;
+  /// Steps of whole warpgroups (wgmma), which take B from shared memory as bf16; then warps are of 16 x tileN.
+  bool isWarpgroup = false;
 
   int numThreads() const { return 32 * warpsM * warpsN; }
   /// Bytes of one stage: codes of A and B (128 elements of K a row), their scale tiles.
   int stageBytes(Format format) const;
+  /// Bytes before the stages: B dequantized, three steps of K = 64.
+  int operandBytes() const { return isWarpgroup ? 3 * tileN * 128 : 0; }
   /// Dynamic shared memory of the kernel.
-  int sharedBytes(Format format) const { return stages * stageBytes(format); }
+  int sharedBytes(Format format) const { return operandBytes() + stages * stageBytes(format); }
 };
 
 /// The tile shapes, in the order in which a plan tries them.

@@ -42,18 +42,35 @@ TileWriter::TileWriter(KernelBuilder &k, const ElementRegion &epilogue, unsigned
 /// Sixteen rows of the warp's tile through shared memory, so that each lane has four neighbours of a row: coalesced operand loads
 /// and stores.
 void TileWriter::storeRowGroup(const WarpTile &tile, int group, llvm::ArrayRef<Val> accumulators) {
-  Val scratch = k.offset(shared, (thread >> 5) * kScratchBytes);
+  int columns = tile.columnGroups * 8, pitch = scratchPitch(columns);
+  Val scratch = k.offset(shared, (thread >> 5) * scratchBytes(columns));
   Val fragmentRow = lane >> 2, fragmentColumn = (lane & 3) * 2;
-  for (int n = 0; n < kTilesN; ++n)
+  for (int n = 0; n < tile.columnGroups; ++n)
     for (int half = 0; half < 2; ++half) {
-      int first = (group * kTilesN + n) * 4 + half * 2;
-      Val word = (fragmentRow + half * 8) * kScratchPitch + fragmentColumn + n * 8;
+      int first = n * 4 + half * 2;
+      Val word = (fragmentRow + half * 8) * pitch + fragmentColumn + n * 8;
       k.store(k.pack({accumulators[first], accumulators[first + 1]}), k.offset(scratch, word * 4), 8);
     }
   k.warpSync();
+  if (columns == kWarpN) {
+    storeColumns(tile, group, scratch);
+  } else {
+    // A loop in the kernel: the code of one epilogue is enough.
+    k.forLoop(k.c32(0), k.c32(columns), k.c32(kWarpN), {}, [&](Val first, llvm::ArrayRef<Val>) {
+      loadColumns(tile.firstColumn + first);
+      storeColumns(tile, group, k.offset(scratch, first * 4));
+      return SmallVector<Val>();
+    });
+  }
+  k.warpSync();
+}
+
+/// The columns at hand, from `scratch` on.
+void TileWriter::storeColumns(const WarpTile &tile, int group, Val scratch) {
+  int pitch = scratchPitch(tile.columnGroups * 8);
   for (int part = 0; part < 4; ++part) {
     Val row = (lane >> 3) + part * 4;
-    Val vector = k.load(k.vec(4, k.f32()), k.offset(scratch, (row * kScratchPitch + (lane & 7) * 4) * 4), 16);
+    Val vector = k.load(k.vec(4, k.f32()), k.offset(scratch, (row * pitch + (lane & 7) * 4) * 4), 16);
     Val globalRow = tile.firstRow + row + group * 16;
     k.ifThen(k.logicalAnd(globalRow < sizeM, k.c32(0) < columnsValid), [&] {
       Val index = k.toI64(globalRow) * k.toI64(sizeN) + k.toI64(column);
@@ -77,13 +94,13 @@ void TileWriter::storeRowGroup(const WarpTile &tile, int group, llvm::ArrayRef<V
       storeElements(k, out, index, results, columnFull, columnsValid);
     });
   }
-  k.warpSync();
 }
 
-void TileWriter::store(const WarpTile &tile, llvm::ArrayRef<Val> accumulators) {
-  column = tile.firstColumn + (lane & 7) * 4;
+void TileWriter::loadColumns(Val firstColumn) {
+  column = firstColumn + (lane & 7) * 4;
   columnsValid = sizeN - column;
   columnFull = k.logicalAnd(columnsValid >= 4, equals(sizeN & 3, 0));
+  columnValues.clear();
   for (auto [i, operand] : llvm::enumerate(epilogue.operands)) {
     SmallVector<Val> values;
     if (operand.broadcast == Broadcast::Row)
@@ -92,8 +109,14 @@ void TileWriter::store(const WarpTile &tile, llvm::ArrayRef<Val> accumulators) {
       values.assign(4, k.load(operand.elementType, pointers[i], elementBytes(operand.elementType)));
     columnValues.push_back(values);
   }
+}
+
+void TileWriter::store(const WarpTile &tile, llvm::ArrayRef<Val> accumulators) {
+  if (tile.columnGroups == kTilesN)
+    loadColumns(tile.firstColumn);
+  int perGroup = tile.columnGroups * 4;
   for (int group = 0; group < tile.rowGroups; ++group)
-    storeRowGroup(tile, group, accumulators);
+    storeRowGroup(tile, group, accumulators.slice(group * perGroup, perGroup));
 }
 
 } // namespace compiler

@@ -9,12 +9,12 @@
 namespace fourfold {
 namespace compiler {
 
-/// Columns a warp computes: four matrix steps of 8.
+/// Columns that a warp stores at once: four matrix steps of 8.
 inline constexpr int kWarpN = 32;
-/// Shared memory that the writer needs of each warp, in bytes: 16 rows of 40 words. The pitch, 8 mod 32, keeps 8-byte stores of fragments
+/// Shared memory that the writer needs of each warp: 16 rows of a pitch, in words, that is 8 mod 32 and keeps 8-byte stores of fragments
 /// free of bank conflicts.
-inline constexpr int kScratchPitch = kWarpN + 8;
-inline constexpr int kScratchBytes = 16 * kScratchPitch * 4;
+inline constexpr int scratchPitch(int columns) { return columns + 8; }
+inline constexpr int scratchBytes(int columns) { return 16 * scratchPitch(columns) * 4; }
 
 /// First row and column of the tile that this block takes of a result of sizeM x sizeN: groups of eight tile rows walk along N together,
 /// so that operands are reused from L2.
@@ -28,8 +28,8 @@ void permitAccumulation(KernelBuilder &k, const ElementRegion &epilogue, unsigne
 struct WarpTile {
   /// In the result, i32.
   Val firstRow, firstColumn;
-  /// Groups of 16 rows; there are kWarpN columns.
-  int rowGroups;
+  /// Groups of 16 rows, and of 8 columns: a multiple of four.
+  int rowGroups, columnGroups;
   /// Factor of the accumulators, null for 1.
   Val alpha;
 };
@@ -44,13 +44,15 @@ public:
   void store(const WarpTile &tile, llvm::ArrayRef<Val> accumulators);
 
 private:
+  void loadColumns(Val firstColumn);
   void storeRowGroup(const WarpTile &tile, int group, llvm::ArrayRef<Val> accumulators);
+  void storeColumns(const WarpTile &tile, int group, Val scratch);
 
   KernelBuilder &k;
   const ElementRegion &epilogue;
   llvm::SmallVector<Val> pointers;
   Val out, sizeM, sizeN, shared, thread, lane;
-  // Epilogue operands that do not depend on the row.
+  // Of the columns at hand: epilogue operands that do not depend on the row.
   llvm::SmallVector<llvm::SmallVector<Val>> columnValues;
   Val column, columnFull, columnsValid;
 };

@@ -45,7 +45,7 @@ class FaithfulStage : public StageMath {
 public:
   explicit FaithfulStage(const StageContext &context)
       : StageMath(context), isNVFP4(context.format == Format::NVFP4) {}
-  SmallVector<Val> compute(Val base, llvm::ArrayRef<Val> accumulators) override;
+  SmallVector<Val> compute(Val index, Val base, llvm::ArrayRef<Val> accumulators) override;
 
 private:
   Scales unpackScales(Val word, Val step);
@@ -174,7 +174,7 @@ SmallVector<Val> FaithfulStage::addTile(const SmallVector<Bytes> &a, const Small
   return results;
 }
 
-SmallVector<Val> FaithfulStage::compute(Val base, llvm::ArrayRef<Val> accumulators) {
+SmallVector<Val> FaithfulStage::compute(Val, Val base, llvm::ArrayRef<Val> accumulators) {
   const int tilesM = c.tilesM(), tilesN = c.tilesN();
   Val tileRowA = (c.blockRow + c.warpRow) & 127, tileRowB = (c.blockColumn + c.warpColumn) & 127;
   Val row = c.lane >> 2, column = (c.lane & 3) << 1;

@@ -12,18 +12,24 @@ namespace compiler {
 
 static_assert(kWarpN == 32, "four steps of 8 columns are served by one scale register");
 
-int StageContext::tilesN() const { return kWarpN / 8; }
+SmallVector<SmallVector<Val>> StageMath::loadCodesA(Val base, Val step) const {
+  // Matrices of a load: (rows 0-7, rows 8-15) x (first, second 32 of K).
+  Val inMatrix = c.lane & 7, matrix = c.lane >> 3;
+  Val row = c.warpRow + inMatrix + (matrix & 1) * 8;
+  Val chunk = (((matrix >> 1) + step * 2) ^ ((inMatrix >> 1) & 3)) << 4;
+  SmallVector<SmallVector<Val>> fragments;
+  for (int m = 0; m < c.tilesM(); ++m)
+    fragments.push_back(k.loadMatrixX4(k.offset(k.offset(base, row * kRowBytes + chunk), m * 16 * kRowBytes)));
+  return fragments;
+}
 
 CodeFragments StageMath::loadCodes(Val base, Val step) const {
-  // Matrices of an A load: (rows 0-7, rows 8-15) x (first, second 32 of K); of a B load: 8 columns' two halves of K, then the next 8.
+  // Matrices of a load: 8 columns' two halves of K, then the next 8.
   Val inMatrix = c.lane & 7, matrix = c.lane >> 3;
-  Val swizzle = (inMatrix >> 1) & 3;
-  Val rowA = c.warpRow + inMatrix + (matrix & 1) * 8, halfA = matrix >> 1;
-  Val rowB = c.warpColumn + inMatrix + (matrix >> 1) * 8, halfB = matrix & 1;
-  Val chunkA = ((halfA + step * 2) ^ swizzle) << 4, chunkB = ((halfB + step * 2) ^ swizzle) << 4;
+  Val rowB = c.warpColumn + inMatrix + (matrix >> 1) * 8;
+  Val chunkB = (((matrix & 1) + step * 2) ^ ((inMatrix >> 1) & 3)) << 4;
   CodeFragments fragments;
-  for (int m = 0; m < c.tilesM(); ++m)
-    fragments.a.push_back(k.loadMatrixX4(k.offset(k.offset(base, rowA * kRowBytes + chunkA), m * 16 * kRowBytes)));
+  fragments.a = loadCodesA(base, step);
   for (int n = 0; n < c.tilesN(); n += 2) {
     SmallVector<Val> pair = k.loadMatrixX4(k.offset(k.offset(codesB(base), rowB * kRowBytes + chunkB), n * 8 * kRowBytes));
     fragments.b.push_back({pair[0], pair[1]});
@@ -47,13 +53,13 @@ namespace {
 class HardwareStage : public StageMath {
 public:
   using StageMath::StageMath;
-  SmallVector<Val> compute(Val base, llvm::ArrayRef<Val> accumulators) override;
+  SmallVector<Val> compute(Val index, Val base, llvm::ArrayRef<Val> accumulators) override;
 };
 
 } // namespace
 
 /// Fragment layout: PTX ISA 9.7.14.5.11; scale lanes: 9.7.14.3.
-SmallVector<Val> HardwareStage::compute(Val base, llvm::ArrayRef<Val> accumulators) {
+SmallVector<Val> HardwareStage::compute(Val, Val base, llvm::ArrayRef<Val> accumulators) {
   // Lane 4g + t holds the scales of row g + 8t of every 32: with thread-ids 0, 1 (A) and 0..3 (B) one register serves two tiles of
   // A or four of B, and its neighbours in memory the next 32 rows.
   Val scaleLane = (c.lane >> 2) + (c.lane & 3) * 8;

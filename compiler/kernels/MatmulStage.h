@@ -1,8 +1,8 @@
 // What a block-scaled matmul does with one stage of its ring: from codes and scales in shared memory to accumulators.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Three ways: block-scaled matrix steps of the hardware (MatmulStage.cpp), bf16 steps on operands dequantized in registers
-// (MatmulFast.cpp), and 8-bit integer steps whose block sums are combined as the hardware would (MatmulFaithful.cpp).
+// Four ways: block-scaled matrix steps of the hardware (MatmulStage.cpp), bf16 steps of warps on operands dequantized in registers
+// (MatmulFast.cpp) or of warpgroups with one of them dequantized into shared memory (MatmulWarpgroup.cpp), and 8-bit integer steps whose block sums are combined as the hardware would (MatmulFaithful.cpp).
 
 #ifndef FOURFOLD_COMPILER_KERNELS_MATMULSTAGE_H
 #define FOURFOLD_COMPILER_KERNELS_MATMULSTAGE_H
@@ -17,7 +17,10 @@ inline constexpr int kRowBytes = kStageK / 2;      // bytes of codes a row and s
 inline constexpr int kStepsPerStage = kStageK / 64; // matrix steps of K = 64
 inline constexpr int kScaleTileBytes = 512;        // 128 rows x 4 K-blocks
 
+/// Scale tiles side by side along K in a stage, and below each other for the rows of an operand.
 inline int scaleTilesPerStage(Format format) { return kStageK / (4 * formatBlockSize(format)); }
+
+inline int scaleTileRows(int rows) { return (rows + 127) / 128; }
 
 /// Where row r of a scale tile (16 bytes: the scales of rows r, r + 32, r + 64, r + 96) stands. The lanes of a quarter-warp read rows
 /// 2q, 2q + 1 plus 0, 8, 16, 24: flipping two bits by r / 8 spreads them over all banks.
@@ -35,7 +38,7 @@ struct StageContext {
 
   int warpM() const { return tile.tileM / tile.warpsM; }
   int tilesM() const { return warpM() / 16; }
-  int tilesN() const;
+  int tilesN() const { return tile.tileN / tile.warpsN / 8; }
   /// Steps of K = 64 that a scale tile covers.
   int stepsPerScaleTile() const { return format == Format::NVFP4 ? 1 : 2; }
 };
@@ -54,17 +57,21 @@ public:
   explicit StageMath(const StageContext &context) : c(context), k(context.k) {}
   virtual ~StageMath() = default;
 
-  /// Adds the products of the stage at `base` in shared memory to the accumulators: for each 16 rows, for each 8 columns, four.
-  virtual llvm::SmallVector<Val> compute(Val base, llvm::ArrayRef<Val> accumulators) = 0;
+  /// Adds the products of stage number `index`, at `base` in shared memory, to the accumulators: for each 16 rows, for each 8 columns, four.
+  virtual llvm::SmallVector<Val> compute(Val index, Val base, llvm::ArrayRef<Val> accumulators) = 0;
   /// What is left to do to the accumulators after the last stage.
   virtual void finish(llvm::MutableArrayRef<Val>) {}
 
 protected:
   Val codesB(Val base) const { return k.offset(base, c.tile.tileM * kRowBytes); }
   Val scalesA(Val base) const { return k.offset(base, (c.tile.tileM + c.tile.tileN) * kRowBytes); }
-  Val scalesB(Val base) const { return k.offset(scalesA(base), scaleTilesPerStage(c.format) * kScaleTileBytes); }
+  Val scalesB(Val base) const {
+    return k.offset(scalesA(base), scaleTileRows(c.tile.tileM) * scaleTilesPerStage(c.format) * kScaleTileBytes);
+  }
   /// The codes of step `step`, 0 or 1.
   CodeFragments loadCodes(Val base, Val step) const;
+  /// Those of A alone.
+  llvm::SmallVector<llvm::SmallVector<Val>> loadCodesA(Val base, Val step) const;
   /// The scale words (one byte a K-block) of rows `firstRow + 8 j + row`, j < count: `scales` is a scale tile, `firstRow` a multiple of
   /// 8 * count or of 32, `row` in 0..7. Lanes of eight rows read 128 bytes: no bank serves two of them.
   llvm::SmallVector<Val> loadScaleWords(Val scales, Val firstRow, Val row, int count) const;
@@ -74,6 +81,7 @@ protected:
 };
 
 std::unique_ptr<StageMath> makeHardwareStage(const StageContext &context);
+std::unique_ptr<StageMath> makeWarpgroupStage(const StageContext &context);
 std::unique_ptr<StageMath> makeFastStage(const StageContext &context);
 std::unique_ptr<StageMath> makeFaithfulStage(const StageContext &context);
 

@@ -12,13 +12,14 @@ namespace compiler {
 /// Conversions in arithmetic; matrix products by bf16 or 8-bit integer steps (compiler/kernels/MatmulStage.h).
 class Sm80Target : public Target {
 public:
-  Sm80Target(llvm::StringRef name, llvm::StringRef feature, llvm::StringRef version, int sharedBytes)
-      : targetName(name), feature(feature), version(version), sharedBytes(sharedBytes) {}
+  Sm80Target(llvm::StringRef name, llvm::StringRef feature, llvm::StringRef version, int sharedBytes, bool hasWarpgroups)
+      : targetName(name), feature(feature), version(version), sharedBytes(sharedBytes), hasWarpgroups(hasWarpgroups) {}
 
   llvm::StringRef name() const override { return targetName; }
   llvm::StringRef ptxFeature() const override { return feature; }
   llvm::StringRef ptxVersion() const override { return version; }
   int maxSharedBytes() const override { return sharedBytes; }
+  bool hasWarpgroupStep() const override { return hasWarpgroups; }
 
   Val encodeE2M1Pair(KernelBuilder &k, Val low, Val high) const override;
   Val encodeE4M3(KernelBuilder &k, Val value) const override;
@@ -27,6 +28,7 @@ public:
 private:
   llvm::StringRef targetName, feature, version;
   int sharedBytes;
+  bool hasWarpgroups;
 };
 
 } // namespace compiler

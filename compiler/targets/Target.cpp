@@ -47,8 +47,8 @@ const Target *findTarget(llvm::StringRef name, std::string *why) {
   // sm_121a appeared in PTX ISA 8.8.
   static const Sm120Target sm121a("sm_121a", "+ptx88", "8.8");
   // bf16 matrix steps and asynchronous copies came with PTX ISA 7.0. Of the GPUs that sm_80 serves, 8.6 and 8.9 have 99 KiB a block.
-  static const Sm80Target sm80("sm_80", "+ptx70", "7.0", 99 * 1024);
-  static const Sm80Target sm90a("sm_90a", "+ptx80", "8.0", 227 * 1024);
+  static const Sm80Target sm80("sm_80", "+ptx70", "7.0", 99 * 1024, /*hasWarpgroups=*/false);
+  static const Sm80Target sm90a("sm_90a", "+ptx80", "8.0", 227 * 1024, /*hasWarpgroups=*/true);
   for (const Target *target : {static_cast<const Target *>(&sm120a), static_cast<const Target *>(&sm121a),
                                static_cast<const Target *>(&sm80), static_cast<const Target *>(&sm90a)})
     if (name == target->name())

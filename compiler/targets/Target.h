@@ -64,6 +64,8 @@ public:
 
   /// Whether the tensor cores take FP4 and block scales; where not, matmuls are made of other steps, in one of two modes.
   virtual bool hasBlockScaledStep() const { return false; }
+  /// Whether matrix steps of whole warpgroups exist (wgmma).
+  virtual bool hasWarpgroupStep() const { return false; }
   /// One step of 16 x 8 x 64 on FP4 fragments: A in 4, B in 2, C in 4 registers; returns D. Only where `hasBlockScaledStep`.
   virtual llvm::SmallVector<Val> matrixStep(KernelBuilder &k, Format format, llvm::ArrayRef<Val> a,
                                             llvm::ArrayRef<Val> b, llvm::ArrayRef<Val> c, Val scaleA, Val scaleB,

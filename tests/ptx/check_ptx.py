@@ -23,11 +23,14 @@ FP4 = {
 }
 # And where they do not, by mode.
 BF16_STEP = r"mma\.sync\.aligned\.m16n8k16\.row\.col\.f32\.bf16\.bf16\.f32"
+WARPGROUP_STEP = r"wgmma\.mma_async\.sync\.aligned\.m64n(128|256)k16\.f32\.bf16\.bf16"
 INTEGER_STEP = r"mma\.sync\.aligned\.m16n8k32\.row\.col\.s32\.s8\.s8\.s32"
 MODES = {
     "fast": {kernel: RING + [BF16_STEP, r"(fma|mul)(\.rn)?\.bf16x2"] for kernel in ("matmul_nvfp4", "matmul_mxfp4")},
     "faithful": {kernel: RING + [INTEGER_STEP, r"cvt\.rz\.f32\.s64"] for kernel in ("matmul_nvfp4", "matmul_mxfp4")},
 }
+# Where there are warpgroups, these kernels use them.
+WARPGROUP_KERNEL = r"matmul_(nv|mx)fp4_128x"
 # The oldest version that a target's kernels need: a driver refuses what is newer than itself.
 VERSIONS = {"sm_80": "7.0", "sm_90a": "8.0", "sm_120a": "8.7"}
 # Kernels for sm_80 run on all later GPUs: those of 8.9 are assembled as well.
@@ -61,6 +64,8 @@ def check(name, ptx, target, mode, ptxas):
         for prefix, patterns in required.items():
             # 16x16 blocks gather half words of scales; every other pattern holds for all kernels of the kind.
             for pattern in patterns if kernel.startswith(prefix) else []:
+                if pattern == BF16_STEP and target == "sm_90a" and re.match(WARPGROUP_KERNEL, kernel):
+                    pattern = WARPGROUP_STEP
                 if not re.search(pattern, text):
                     problems.append(f"{name}: {kernel} has no {pattern}")
     return problems
@@ -71,6 +76,8 @@ def assemble(name, ptx, arch, ptxas):
     report = subprocess.run([ptxas, f"-arch={arch}", "-v", "-", "-o", os.devnull], input=ptx, text=True, capture_output=True)
     if report.returncode:
         return [f"{name}: ptxas: {report.stderr.strip()}"]
+    if "GMMA" in report.stderr or "wgmma" in report.stderr:  # a pipeline that ptxas could not keep asynchronous
+        problems.append(f"{name}: {report.stderr.strip()}")
     kernels = kernels_of(ptx)
     found = re.findall(r"Compiling entry function '(\w+)'.*?(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads",
                        report.stderr, flags=re.S)

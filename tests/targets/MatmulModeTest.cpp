@@ -179,6 +179,8 @@ TEST_P(MatmulModeTest, FollowsTheModel) {
         for (auto [m, n, k] : {std::array{1, 17, 40}, std::array{17, 40, 1000}, std::array{130, 33, 192}, std::array{40, 9, 1}})
           if (tile.tileM > 16 || m <= 17)
             run(text, {m, n, k, format, spread}, tile);
+        if (tile.tileN > 128) // both of its rows of scale tiles, and the second alone in part
+          run(text, {130, 400, 200, format, spread}, tile);
       }
     }
 }
