@@ -23,8 +23,11 @@ constexpr uint32_t kSharedAlignment = 128;
 /// Instr::variant: where the map's address stands among the addresses depends on the direction.
 enum : uint8_t { kLoad, kStore, kReduce, kPrefetch };
 
+/// Instr::flags: the map's address is one of parameters, not a generic one.
+constexpr uint32_t kParamAddress = 1;
+
 TensorMap mapOf(Warp &warp, const Instr &in, int lane, uint32_t index) {
-  uint64_t address = anyAddress(warp, in, lane, index), offset = address;
+  uint64_t address = anyAddress(warp, in, lane, index) + (in.flags & kParamAddress ? kParamWindow : 0), offset = address;
   if (address % kMapAlignment)
     report(warp, in, lane, device::kErrorMisalignedAddress, fmt::format("the tensor map's address {:#x} is not a multiple of 64", address));
   TensorMap map;
@@ -121,11 +124,10 @@ bool decodeTensorMapPrefetch(Decoder &d) {
   d.take("tensormap");
   Space space = d.take("param") ? Space::Param : d.take("const") ? Space::Const : Space::Generic;
   d.expectOperands(1, 1);
-  if (space == Space::Param)
-    d.fail("prefetch.param.tensormap is not supported by the emulated device: use a generic address");
   addAddress(d, d.operand(0), space);
   Instr &in = d.out();
   in.handler = checkMap;
+  in.flags = space == Space::Param ? kParamAddress : 0;
   in.ownInit = true;
   in.instrClass = InstrClass::GlobalLoad;
   return true;
