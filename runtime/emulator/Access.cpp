@@ -83,11 +83,11 @@ void checkRace(Warp &warp, const Instr &in, int lane, uint32_t address, uint32_t
 LanePointer sharedPointer(Warp &warp, const Instr &in, int lane, uint64_t address, uint32_t bytes, AccessKind kind) {
   SharedMemory &shared = warp.block->shared;
   uint64_t limit = warp.launch->sharedBytes;
-  if (address < kSharedStart || address + bytes > limit || address + bytes < address)
+  if (address < warp.kernel->sharedBegin || address + bytes > limit || address + bytes < address)
     report(warp, in, lane, device::kErrorIllegalAddress,
            fmt::format(
                "{} of {} bytes at shared address {:#x} is out of bounds: the block's shared memory is [{:#x}, {:#x})",
-               verb(kind), bytes, address, kSharedStart, limit));
+               verb(kind), bytes, address, warp.kernel->sharedBegin, limit));
   uint8_t *shadow = &shared.shadow[address];
   if (warp.checks) {
     for (uint32_t i = 0; i < bytes; ++i) {
@@ -209,7 +209,7 @@ bool plainAccess(Warp &warp, uint32_t mask, Space space, const uint64_t *address
     return false;
   if (space == Space::Shared) {
     SharedMemory &shared = warp.block->shared;
-    if (warp.checks || low < kSharedStart || high > warp.launch->sharedBytes || high + bytes > warp.launch->sharedBytes)
+    if (warp.checks || low < warp.kernel->sharedBegin || high > warp.launch->sharedBytes || high + bytes > warp.launch->sharedBytes)
       return false;
     *plain = {shared.data.data(), shared.shadow.data(), 0};
     return true;

@@ -9,7 +9,7 @@ namespace fourfold {
 namespace emulator {
 
 /// Whether the next instruction follows.
-static bool goesOn(Flow flow) { return flow == Flow::Next || flow == Flow::Barrier || flow == Flow::Wait; }
+static bool goesOn(Flow flow) { return flow == Flow::Next || flow == Flow::Barrier || flow == Flow::Wait || flow == Flow::Call; }
 
 void findReconvergence(std::vector<Instr> &code) {
   // Basic blocks; block `numBlocks` is the virtual exit.
@@ -44,7 +44,7 @@ void findReconvergence(std::vector<Instr> &code) {
     else if (in.flow == Flow::BranchIndexed)
       for (uint32_t target : in.list)
         next.push_back(blockOf[target]);
-    else if (in.flow == Flow::Exit || in.flow == Flow::Trap)
+    else if (in.flow == Flow::Exit || in.flow == Flow::Return || in.flow == Flow::Trap)
       next.push_back(numBlocks);
     bool falls = goesOn(in.flow) || conditional;
     if (falls && last + 1 < size)

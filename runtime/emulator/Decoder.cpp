@@ -20,9 +20,6 @@ T roundUp(T value, uint64_t unit) {
   return static_cast<T>((value + unit - 1) / unit * unit);
 }
 
-/// Deep enough for real code; also what stops recursion.
-constexpr int kMaxCallDepth = 64;
-
 } // namespace
 
 Decoder::Decoder(const DecodeContext &context, const Function &entry) : context(context), entry(entry) {}
@@ -60,6 +57,7 @@ Kernel Decoder::run() {
   out().flow = Flow::Exit;
   out().instrClass = InstrClass::Control;
   out().line = kernel.code.size() > 1 ? kernel.code[kernel.code.size() - 2].line : entry.line;
+  decodeCallees();
   resolve();
   if (kernel.usesWgmma)
     guardWgmmaRegisters(kernel, uses);
@@ -85,9 +83,12 @@ void Decoder::placeVariables(Frame &target, const std::vector<Place> &params, co
     switch (variable.space) {
     case Space::Local:
     case Space::Param: // of a call: private to the thread, so it lives beside the local variables
-      kernel.localBytes = roundUp(kernel.localBytes, alignment);
-      target.places[i] = {Space::Local, kernel.localBytes};
-      kernel.localBytes += static_cast<uint32_t>(variable.bytes);
+      {
+        uint32_t &used = region ? region->frameBytes : kernel.localBytes;
+        used = roundUp(used, alignment);
+        target.places[i] = {Space::Local, used};
+        used += static_cast<uint32_t>(variable.bytes);
+      }
       break;
     case Space::Shared: {
       std::string key = fmt::format("{}/{}", function.name, i);
@@ -121,8 +122,15 @@ void Decoder::inlineFunction(Frame &target) {
   const Instruction *callerAst = current;
   frame = &target;
   active.push_back(&function);
-  for (const RegisterDecl &decl : function.registers)
-    target.slots.push_back(allocate(typeBits(decl.type)));
+  for (const RegisterDecl &decl : function.registers) {
+    int bits = typeBits(decl.type);
+    target.slots.push_back(allocate(bits));
+    if (!region)
+      continue;
+    region->registers.push_back({target.slots.back(), decl.type == Type::Pred ? 0u : bits <= 32 ? 4u : 8u});
+    if (bits > 64) // the upper halves
+      region->registers.push_back({target.slots.back() + 2, 8});
+  }
   for (size_t i = 0; i <= function.body.size(); ++i) {
     target.starts.push_back(static_cast<uint32_t>(labels.size()));
     labels.push_back(kNone);
@@ -149,11 +157,11 @@ void Decoder::decodeOne(const Instruction &instruction) {
     out().guard = frame->slots[static_cast<size_t>(instruction.guard)];
     out().guardNegated = instruction.guardNegated;
   }
-  if (instruction.opcode == "ret" && frame->depth > 0) {
+  if (instruction.opcode == "ret" && (frame->depth > 0 || region)) {
     take("uni");
-    out().flow = Flow::Branch;
+    out().flow = frame->depth > 0 ? Flow::Branch : Flow::Return;
     out().instrClass = InstrClass::Control;
-    out().target = frame->end;
+    out().target = frame->depth > 0 ? frame->end : 0;
   } else {
     bool known = decodeMove(*this) || decodeInteger(*this) || decodeBits(*this) || decodeCompare(*this) ||
                  decodePairedFloat(*this) || decodeMixedFloat(*this) || decodeFloat(*this) || decodeHalf(*this) ||
@@ -166,89 +174,6 @@ void Decoder::decodeOne(const Instruction &instruction) {
   if (!mods.empty())
     fail(fmt::format("modifier '.{}' of '{}' is not supported by the emulated device", mods.front(),
                      instruction.opcode));
-}
-
-void Decoder::decodeCall() {
-  take("uni");
-  if (!mods.empty())
-    fail(fmt::format("modifier '.{}' of 'call' is not supported", mods.front()));
-  const std::vector<Operand> &operands = current->operands;
-  size_t i = 0;
-  const Operand *returns = nullptr, *arguments = nullptr;
-  if (i < operands.size() && operands[i].kind == Operand::List)
-    returns = &operands[i++];
-  if (i >= operands.size() || operands[i].kind != Operand::Symbol)
-    fail("indirect calls are not supported by the emulated device");
-  const std::string &name = operands[i++].name;
-  if (i < operands.size() && operands[i].kind == Operand::List)
-    arguments = &operands[i];
-
-  const Function *callee = nullptr;
-  for (const Function &function : context.module->functions)
-    if (function.name == name && (function.hasBody || !callee))
-      callee = &function;
-  // What the CUDA driver supplies to a program.
-  bool isSupplied = callee && !callee->hasBody, isAssertion = isSupplied && name == "__assertfail",
-       isPrint = isSupplied && name == "vprintf";
-  if (!isAssertion && !isPrint && (!callee || !callee->hasBody))
-    fail(fmt::format("function '{}' is not defined in the module", name));
-  if (std::find(active.begin(), active.end(), callee) != active.end() || frame->depth >= kMaxCallDepth)
-    fail(fmt::format("recursive call of '{}' is not supported", name));
-
-  auto places = [&](const Operand *list, const std::vector<int> &formal, const char *what) {
-    std::vector<Place> result;
-    size_t count = list ? list->elements.size() : 0;
-    if (count != formal.size())
-      fail(fmt::format("function '{}' has {} {}s, the call gives {}", name, formal.size(), what, count));
-    for (size_t k = 0; k < count; ++k) {
-      if (list->elements[k].kind != Operand::Variable)
-        fail(fmt::format("{} {} of the call is not a .param variable", what, k));
-      result.push_back(frame->places[static_cast<size_t>(list->elements[k].index)]);
-    }
-    return result;
-  };
-  std::vector<Place> argumentPlaces = places(arguments, callee->params, "parameter");
-  std::vector<Place> returnPlaces = places(returns, callee->returns, "return value");
-
-  if (isAssertion || isPrint) {
-    if (isAssertion && argumentPlaces.size() != 5)
-      fail("__assertfail takes 5 parameters: message, file, line, function, size of a character");
-    if (isPrint && (argumentPlaces.size() != 2 || returnPlaces.size() != 1 || returnPlaces[0].space != Space::Local))
-      fail("vprintf takes 2 parameters, format and arguments, and returns a number");
-    kernel.code.emplace_back();
-    out().line = current->line;
-    if (current->guard >= 0) {
-      out().guard = frame->slots[static_cast<size_t>(current->guard)];
-      out().guardNegated = current->guardNegated;
-    }
-    out().handler = isAssertion ? failAssertion : printFormatted;
-    out().ownInit = true;
-    out().instrClass = InstrClass::Control;
-    for (const Place &place : argumentPlaces) {
-      if (place.space != Space::Local)
-        fail(fmt::format("a parameter of {} is not a variable of the caller", name));
-      out().list.push_back(static_cast<uint32_t>(place.offset));
-    }
-    if (isPrint)
-      out().list.push_back(static_cast<uint32_t>(returnPlaces[0].offset));
-    return;
-  }
-
-  size_t skip = kNone;
-  if (current->guard >= 0) {
-    skip = kernel.code.size();
-    kernel.code.emplace_back();
-    out().line = current->line;
-    out().guard = frame->slots[static_cast<size_t>(current->guard)];
-    out().guardNegated = !current->guardNegated;
-    out().flow = Flow::Branch;
-    out().instrClass = InstrClass::Control;
-  }
-  Frame inner{callee, {}, {}, {}, 0, frame->depth + 1};
-  placeVariables(inner, argumentPlaces, returnPlaces);
-  inlineFunction(inner);
-  if (skip != kNone)
-    kernel.code[skip].target = inner.end;
 }
 
 void Decoder::resolve() {
@@ -323,6 +248,15 @@ uint32_t Decoder::constant(uint64_t bits, int width) {
 }
 
 uint32_t Decoder::special(const std::string &name) {
+  static const std::map<std::string_view, uint32_t> reserved = {{"%reserved_smem_offset_begin", kReservedShared0},
+                                                                {"%reserved_smem_offset_end", kSharedStart},
+                                                                {"%reserved_smem_offset_cap", kSharedStart},
+                                                                {"%reserved_smem_offset_0", kReservedShared0},
+                                                                {"%reserved_smem_offset_1", kReservedShared1}};
+  if (auto place = reserved.find(name); place != reserved.end()) {
+    kernel.sharedBegin = kReservedShared0;
+    return constant(place->second, 32);
+  }
   static const std::set<std::string_view> known = {"%tid.x",
                                                    "%tid.y",
                                                    "%tid.z",
@@ -429,12 +363,18 @@ uint32_t Decoder::source(const Operand &operand, Type type) {
     return special(operand.name);
   case Operand::Variable: {
     const Place &place = frame->places[static_cast<size_t>(operand.index)];
-    return constant(place.offset + static_cast<uint64_t>(operand.value), bits);
+    uint64_t offset = place.offset + static_cast<uint64_t>(operand.value);
+    return region && place.space == Space::Local && bits == 64 ? localAddress(offset) : constant(offset, bits);
   }
   case Operand::Symbol: {
     auto found = context.symbols.find(operand.name);
-    if (found == context.symbols.end())
+    if (found == context.symbols.end()) {
+      const std::vector<Function> &functions = context.module->functions;
+      for (size_t i = 0; i < functions.size(); ++i)
+        if (functions[i].name == operand.name && functions[i].hasBody)
+          return constant(functionAddress(i), bits);
       fail(fmt::format("'{}' is not declared", operand.name));
+    }
     const Symbol &symbol = found->second;
     if (symbol.space != Space::Shared)
       return constant(symbol.address + static_cast<uint64_t>(operand.value), bits);

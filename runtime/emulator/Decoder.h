@@ -81,7 +81,7 @@ public:
 private:
   struct Place {
     Space space;
-    uint64_t offset;
+    uint64_t offset; // of a called function's variables: in its frame
   };
   struct Frame {
     const Function *function;
@@ -95,6 +95,13 @@ private:
   void inlineFunction(Frame &frame);
   void decodeOne(const Instruction &instruction);
   void decodeCall();
+  void decodeSupplied(const std::string &name, const Function &callee, const std::vector<Place> &arguments, const std::vector<Place> &returns);
+  void emitCall(const std::vector<Place> &arguments, const std::vector<Place> &returns);
+  void decodeCallees();
+  uint32_t calleeIndex(const Function &function);
+  std::vector<Place> callPlaces(const Operand *list, const char *what);
+  uint32_t localAddress(uint64_t offset);
+  uint32_t frameBase() const { return region ? region->baseSlot : kZeroSlot; }
   void placeVariables(Frame &frame, const std::vector<Place> &params, const std::vector<Place> &returns);
   uint32_t allocate(int bits);
   void resolve();
@@ -108,6 +115,9 @@ private:
   std::vector<std::string> mods;
   std::vector<uint32_t> labels; // label id -> instruction
   std::vector<const Function *> active;
+  std::vector<const Function *> callees; // as Kernel::callees
+  Callee *region = nullptr;              // the called function that is being decoded, null for the kernel
+  std::map<uint64_t, uint32_t> regionAddresses; // its slots for addresses of its variables, by offset
   std::map<std::pair<uint64_t, int>, uint32_t> constantSlots;
   std::map<std::string, uint32_t> sharedPlaces;
   uint32_t usedDynamicAlignment = 16;
@@ -137,10 +147,13 @@ bool decodeWgmma(Decoder &decoder);
 /// Puts guards before the instructions that touch registers of a wgmma.
 void guardWgmmaRegisters(Kernel &kernel, const std::vector<RegisterUse> &uses);
 
-/// The handler of a call of __assertfail: `list` holds the places of its arguments in local memory.
+/// The handlers of calls of what the CUDA driver supplies: `list` holds the places of arguments and result in local memory, from src[2] on.
 void failAssertion(Warp &warp, const Instr &in, uint32_t mask);
-/// The handler of a call of vprintf, which printf() of CUDA C++ becomes: `list` holds the places of format, arguments and result.
 void printFormatted(Warp &warp, const Instr &in, uint32_t mask);
+void allocateInKernel(Warp &warp, const Instr &in, uint32_t mask);
+void freeInKernel(Warp &warp, const Instr &in, uint32_t mask);
+/// Where a thread's .param variable of such a call lies.
+uint8_t *callVariable(Warp &warp, const Instr &in, int lane, uint32_t offset);
 
 /// Fills Instr::reconverge of all branches with the immediate post-dominator.
 void findReconvergence(std::vector<Instr> &code);

@@ -190,11 +190,12 @@ struct Carry {
     for (int i = 0; i < kLanes; ++i) {
       if (!(mask >> i & 1))
         continue;
-      T bit = static_cast<T>(carryIn >> i & 1), x = static_cast<T>(a[i]), y = static_cast<T>(b[i]);
-      // For subtraction the flag is the borrow.
+      // A subtraction is an addition of the complement and 1: it leaves and takes the flag inverted, which PTX does not say and the 128-bit
+      // division of CUDA C++ rests on: it reads with addc what subc.cc leaves.
+      T bit = static_cast<T>((carryIn >> i & 1) ^ (kSubtract && kIn)), x = static_cast<T>(a[i]), y = static_cast<T>(b[i]);
       T partial = kSubtract ? x - y : x + y;
       T sum = kSubtract ? partial - bit : partial + bit;
-      bool out = kSubtract ? (x < y) || (partial < bit) : (partial < x) || (sum < partial);
+      bool out = kSubtract ? x >= y && partial >= bit : (partial < x) || (sum < partial);
       d[i] = sum;
       carryOut |= static_cast<uint32_t>(out) << i;
     }

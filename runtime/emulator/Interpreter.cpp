@@ -54,6 +54,7 @@ void exitLanes(Warp &warp, uint32_t mask) {
     entry.mask &= ~mask;
   while (!warp.stack.empty() && warp.stack.back().mask == 0)
     warp.stack.pop_back();
+  dropFinishedCalls(warp);
   reconverge(warp);
 }
 
@@ -152,6 +153,16 @@ void runWarp(Warp &warp, int quantum) {
       if (kChecks)
         requireInit(warp, in, in.src[0], mask, "as a branch index");
       branchIndexed(warp, in, mask);
+      break;
+    case Flow::Call:
+      ++top->pc;
+      if (mask)
+        enterCall(warp, in, mask);
+      break;
+    case Flow::Return:
+      ++top->pc;
+      if (mask)
+        leaveCall(warp, in, mask);
       break;
     case Flow::Exit:
       ++top->pc;

@@ -141,6 +141,10 @@ void startBlock(Worker &worker, const Launch &launch, unsigned linear) {
   block.async.reset();
   if (kernel.usesMbarriers)
     block.async = std::make_shared<AsyncProxy>(block);
+  if (kernel.sharedBegin < kSharedStart) { // reserved memory is there before the kernel
+    std::fill_n(block.shared.data.begin() + kernel.sharedBegin, kSharedStart - kernel.sharedBegin, uint8_t{0});
+    std::fill_n(block.shared.shadow.begin() + kernel.sharedBegin, kSharedStart - kernel.sharedBegin, uint8_t{kByteWritten});
+  }
   block.wgmma.reset();
   for (Barrier &barrier : block.barriers)
     barrier = Barrier();
@@ -157,6 +161,8 @@ void startBlock(Worker &worker, const Launch &launch, unsigned linear) {
     warp.live = warp.threads;
     warp.state = Warp::State::Ready;
     warp.stack.assign(1, StackEntry{0, kNone, warp.threads});
+    warp.calls.clear();
+    std::fill_n(warp.stackTop, kLanes, kernel.stackStart);
     warp.copies.clear();
     warp.copiesIssued = 0;
     warp.yields = false;

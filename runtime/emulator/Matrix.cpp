@@ -95,6 +95,8 @@ bool decodeMatrix(Decoder &d) {
   Instr &in = d.out();
   if (op == "mma")
     return decodeMma(d);
+  if (op == "wmma")
+    return decodeWmma(d);
   bool isStore = op == "stmatrix";
   if (!isStore && op != "ldmatrix")
     return false;

@@ -16,7 +16,18 @@ void requireFullWarp(Warp &warp, const Instr &in, uint32_t mask);
 /// The kind under which matrix steps are counted.
 void setMmaKind(Decoder &decoder, const std::string &name);
 
+/// The shape, kind ("kind::f8f6f4" or "") and the types of d, a, b, c.
+struct MmaModifiers {
+  int rows, k;
+  std::string kind;
+  std::vector<std::string> types;
+};
+
 bool decodeMma(Decoder &decoder);
+/// tf32, FP8 and less, f64, single bits, and the 8-row shapes of integers.
+bool decodeMmaSmall(Decoder &decoder, const MmaModifiers &mods);
+/// wmma.load, .mma and .store.
+bool decodeWmma(Decoder &decoder);
 /// The block-scaled kinds; called with the shape and kind taken.
 bool decodeMmaScaled(Decoder &decoder, const std::string &kind);
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <fmt/format.h>
 
 namespace fourfold {
@@ -69,7 +70,43 @@ bool Memory::release(uint64_t address) {
   return true;
 }
 
+DeviceHeap *Memory::makeHeap() {
+  if (deviceHeap)
+    return deviceHeap.get();
+  constexpr uint64_t kHeapBytes = 8 << 20;
+  uint64_t base = allocate(kHeapBytes, 512, "the heap of kernels (malloc)");
+  if (base)
+    deviceHeap = std::make_unique<DeviceHeap>(find(base, kHeapBytes));
+  return deviceHeap.get();
+}
+
+uint64_t DeviceHeap::allocate(uint64_t bytes) {
+  std::lock_guard<std::mutex> lock(mutex);
+  uint64_t size = roundUp(std::max<uint64_t>(bytes, 1), 16), at = 0;
+  for (const auto &[offset, length] : used) { // the first gap that is large enough
+    if (offset - at >= size)
+      break;
+    at = offset + length;
+  }
+  if (size > memory->bytes || at > memory->bytes - size)
+    return 0;
+  used[at] = size;
+  std::memset(memory->shadow.get() + at, 0, size);
+  return memory->base + at;
+}
+
+bool DeviceHeap::release(uint64_t address) {
+  std::lock_guard<std::mutex> lock(mutex);
+  auto block = used.find(address - memory->base);
+  if (block == used.end())
+    return false;
+  std::memset(memory->shadow.get() + block->first, 0, block->second);
+  used.erase(block);
+  return true;
+}
+
 void Memory::clear() {
+  deviceHeap.reset();
   table.clear();
   inUse = serial = 0;
 }

@@ -5,7 +5,9 @@
 #define FOURFOLD_RUNTIME_EMULATOR_MEMORY_H
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -27,6 +29,21 @@ struct Allocation {
   uint8_t *shadowAt(uint64_t address) const { return shadow.get() + (address - base); }
 };
 
+/// What malloc() in kernels takes from: one allocation, in blocks. Thread-safe.
+class DeviceHeap {
+public:
+  explicit DeviceHeap(Allocation *memory) : memory(memory) {}
+  /// 0 where it does not fit.
+  uint64_t allocate(uint64_t bytes);
+  /// False for what is no block in use.
+  bool release(uint64_t address);
+
+private:
+  std::mutex mutex;
+  Allocation *memory;
+  std::map<uint64_t, uint64_t> used; // offset and size
+};
+
 /// Addresses are never reused, so that a use after free is told apart; every allocation is followed by an unmapped gap.
 /// Not thread-safe: callers change it only while no kernel runs.
 class Memory {
@@ -42,12 +59,17 @@ public:
   std::string describe(uint64_t address, uint64_t size) const;
   uint64_t bytesInUse() const { return inUse; }
 
+  /// Made on first use, of 8 MiB as CUDA's; null if the host has no memory.
+  DeviceHeap *makeHeap();
+  DeviceHeap *heap() const { return deviceHeap.get(); }
+
 private:
   const Allocation *below(uint64_t address) const;
 
   std::vector<std::unique_ptr<Allocation>> table; // by address
   uint64_t next = 0x0000000200000000ull;
   uint64_t inUse = 0, serial = 0;
+  std::unique_ptr<DeviceHeap> deviceHeap;
 };
 
 } // namespace emulator

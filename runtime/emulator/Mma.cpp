@@ -1,8 +1,10 @@
 // mma.sync without scales: f16, bf16, s8/u8, s4/u4 (PTX ISA 9.7.14.5.7 to 9.7.14.5.11, 9.7.14.5.14).
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
+#include "ElementFormat.h"
 #include "Matrix.h"
 #include "MmaDense.h"
+#include "MmaFragments.h"
 
 #include "dialect/Numerics.h"
 
@@ -16,42 +18,8 @@ namespace {
 /// Instr::variant: element type; variant2: k; bytes: registers of A; list: a, b, c; list2: d.
 inline constexpr uint32_t kHalfC = 1, kHalfD = 2, kSaturate = 4, kSignedB = 8;
 
-/// All fragments share one rule: register r of A holds rows g + 8 (r & 1) and the run of k that starts at e (t + 4 (r
-/// >> 1)), e elements a register; B the same with r in place of r >> 1.
-template <class Value, class Decode>
-void gather(Warp &warp, const Instr &in, int perRegister, Value (*a)[64], Value (*b)[64], Decode decode) {
-  int numA = in.bytes, numB = numA / 2;
-  int bits = 32 / perRegister;
-  uint32_t keep = bits == 32 ? ~0u : (1u << bits) - 1;
-  for (int r = 0; r < numA; ++r) {
-    const uint32_t *words = warp.reg<uint32_t>(in.list[static_cast<size_t>(r)]);
-    for (int lane = 0; lane < kLanes; ++lane)
-      for (int i = 0; i < perRegister; ++i)
-        a[lane / 4 + 8 * (r & 1)][perRegister * (lane % 4 + 4 * (r >> 1)) + i] =
-            decode(words[lane] >> (bits * i) & keep, true);
-  }
-  for (int r = 0; r < numB; ++r) {
-    const uint32_t *words = warp.reg<uint32_t>(in.list[static_cast<size_t>(numA + r)]);
-    for (int lane = 0; lane < kLanes; ++lane)
-      for (int i = 0; i < perRegister; ++i)
-        b[lane / 4][perRegister * (lane % 4 + 4 * r) + i] = decode(words[lane] >> (bits * i) & keep, false);
-  }
-}
-
-void begin(Warp &warp, const Instr &in, uint32_t mask) {
-  requireFullWarp(warp, in, mask);
-  for (uint32_t slot : in.list)
-    requireInit(warp, in, slot, mask, "as an mma operand");
-}
-
-void finish(Warp &warp, const Instr &in, uint32_t mask) {
-  for (uint32_t slot : in.list2)
-    warp.setInit(slot, mask, mask);
-  ++warp.block->mmaCounts[in.mmaKind];
-}
-
 void mmaFloat(Warp &warp, const Instr &in, uint32_t mask) {
-  begin(warp, in, mask);
+  beginMma(warp, in, mask);
   static thread_local float a[16][64], b[8][64];
   bool brain = static_cast<Type>(in.variant) == Type::BF16;
   gather(warp, in, 2, a, b, [brain](uint32_t bits, bool) {
@@ -108,11 +76,11 @@ void mmaFloat(Warp &warp, const Instr &in, uint32_t mask) {
   for (size_t r = 0; r < in.list2.size(); ++r)
     for (int lane = 0; lane < kLanes; ++lane)
       warp.reg<uint32_t>(in.list2[r])[lane] = warp.block->mmaScratch[r][lane];
-  finish(warp, in, mask);
+  finishMma(warp, in, mask);
 }
 
 void mmaInteger(Warp &warp, const Instr &in, uint32_t mask) {
-  begin(warp, in, mask);
+  beginMma(warp, in, mask);
   static thread_local int32_t a[16][64], b[8][64];
   Type type = static_cast<Type>(in.variant);
   bool isByte = in.offset == 8;
@@ -137,7 +105,7 @@ void mmaInteger(Warp &warp, const Instr &in, uint32_t mask) {
   for (size_t r = 0; r < in.list2.size(); ++r)
     for (int lane = 0; lane < kLanes; ++lane)
       warp.reg<uint32_t>(in.list2[r])[lane] = warp.block->mmaScratch[r][lane];
-  finish(warp, in, mask);
+  finishMma(warp, in, mask);
 }
 
 void operands(Decoder &d, int numA, bool halfC, bool halfD) {
@@ -169,6 +137,8 @@ void setMmaKind(Decoder &d, const std::string &name) {
   uint32_t index = 0;
   while (index < kinds.size() && kinds[index] != name)
     ++index;
+  if (index == kMaxMmaKinds)
+    d.fail(fmt::format("the kernel has more than {} kinds of matrix steps", kMaxMmaKinds));
   if (index == kinds.size())
     kinds.push_back(name);
   d.out().mmaKind = index;
@@ -179,37 +149,36 @@ bool decodeMma(Decoder &d) {
   if (!d.take("sync") || !d.take("aligned"))
     return false;
   std::string kind = d.takePrefix("kind::");
-  if (!kind.empty()) {
-    if (!d.take("block_scale"))
-      return false;
+  bool isScaled = d.take("block_scale");
+  if (isScaled != (kind.rfind("kind::mx", 0) == 0))
+    return false;
+  if (isScaled && kind != "kind::mxf8f6f4")
     return decodeMmaScaled(d, kind);
-  }
   std::string shape = d.takePrefix("m16n8k");
+  int rows = 16;
+  if (shape.empty()) {
+    shape = d.takePrefix("m8n8k");
+    rows = 8;
+  }
   if (shape.empty() || !d.take("row") || !d.take("col"))
     return false;
-  int k = std::stoi(shape.substr(6));
-  bool saturate = d.take("satfinite");
-  auto typeName = [&](const char *const *names, size_t count) {
-    for (size_t i = 0; i < count; ++i)
-      if (d.take(names[i]))
-        return std::string(names[i]);
-    return std::string();
-  };
+  int k = std::atoi(shape.c_str() + (rows == 16 ? 6 : 5));
   // Modifiers stand in the order d, a, b, c.
-  const std::vector<std::string> &mods = d.ast().mods;
   std::vector<std::string> types;
-  static const char *const all[] = {"f16", "bf16", "f32", "s32", "s8", "u8", "s4", "u4"};
-  for (const std::string &mod : mods)
-    for (const char *name : all)
-      if (mod == name)
-        types.push_back(mod);
+  for (const std::string &mod : d.ast().mods)
+    if (parseElementFormat(mod) != ElementFormat::None || mod == "f32" || mod == "s32" || mod == "f64" || mod == "b1")
+      types.push_back(mod);
   if (types.size() != 4)
     return false;
-  for (int i = 0; i < 4; ++i)
-    typeName(all, 8);
+  for (const std::string &type : types)
+    d.take(type);
   const std::string &typeD = types[0], &typeA = types[1], &typeB = types[2], &typeC = types[3];
+  setMmaKind(d, fmt::format("{}{}.{}.{}", typeA, typeB == typeA ? "" : "." + typeB, typeD, shape));
+  ElementFormat format = parseElementFormat(typeA);
+  if (rows == 8 || !kind.empty() || typeA == "f64" || typeA == "b1" || format == ElementFormat::TF32 || isSmallFloat(format))
+    return decodeMmaSmall(d, {rows, k, kind, types});
+  bool saturate = d.take("satfinite");
   in.variant2 = static_cast<uint8_t>(k);
-  setMmaKind(d, fmt::format("{}.{}.{}", typeA, typeD, shape));
   if (typeA == "f16" || typeA == "bf16") {
     bool halfC = typeC == "f16", halfD = typeD == "f16";
     if (typeB != typeA || (k != 8 && k != 16) || saturate || (!halfC && typeC != "f32") || (!halfD && typeD != "f32") ||

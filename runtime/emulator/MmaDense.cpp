@@ -21,14 +21,14 @@ int operandExponent(float value, int smallest) {
 
 } // namespace
 
-FusedDot fusedDot(const float *a, const float *b, int k, float c, const DotModel &model) {
+FusedDot fusedDot(const float *a, const float *b, int k, float c, const DotModel &model, int shift) {
   FusedDot result{0, std::isnan(c), false};
   double infinities = std::isinf(c) ? c : 0;
   int top = INT_MIN;
   double terms[33];
-  int smallestB = model.smallestOperandB ? model.smallestOperandB : model.smallestOperand;
+  int smallestB = model.smallestOperandB == kAsOperandA ? model.smallestOperand : model.smallestOperandB;
   for (int i = 0; i <= k; ++i) {
-    terms[i] = i < k ? static_cast<double>(a[i]) * b[i] : c;
+    terms[i] = i < k ? std::ldexp(static_cast<double>(a[i]) * b[i], shift) : c;
     if (!std::isfinite(terms[i])) {
       result.isNaN |= std::isnan(terms[i]);
       infinities += terms[i];
@@ -36,7 +36,7 @@ FusedDot fusedDot(const float *a, const float *b, int k, float c, const DotModel
     }
     int exponent = model.zeroExponent;
     if (terms[i] != 0 && std::isfinite(terms[i]))
-      exponent = i < k ? operandExponent(a[i], model.smallestOperand) + operandExponent(b[i], smallestB)
+      exponent = i < k ? operandExponent(a[i], model.smallestOperand) + operandExponent(b[i], smallestB) + shift
                        : operandExponent(c, model.smallestC);
     top = exponent > top ? exponent : top;
   }

@@ -9,13 +9,15 @@
 namespace fourfold {
 namespace emulator {
 
+inline constexpr int kAsOperandA = 1000;
+
 /// The parameters of MMA-Sim's `t_fdpa` (arXiv 2511.10909, mmasim 2.1.1) that differ among chips and formats.
 struct DotModel {
   int fractionBits;    // kept below the largest exponent
   int zeroExponent;    // of terms that are zero
   int smallestOperand; // exponent of subnormal elements of a and b
   int smallestC;
-  int smallestOperandB = 0; // where it is another than A's: not 0
+  int smallestOperandB = kAsOperandA;
 };
 
 struct FusedDot {
@@ -25,7 +27,8 @@ struct FusedDot {
 };
 
 /// c + sum of a[i] * b[i]: every term aligned to the largest exponent, truncated, added exactly. `k` <= 32.
-FusedDot fusedDot(const float *a, const float *b, int k, float c, const DotModel &model);
+/// `shift`: products are times 2^shift.
+FusedDot fusedDot(const float *a, const float *b, int k, float c, const DotModel &model, int shift = 0);
 
 /// One row of A against eight columns of B at a time: the same sums, as vectors over the columns.
 class FusedRows {

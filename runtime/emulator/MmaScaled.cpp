@@ -146,14 +146,7 @@ bool decodeMmaScaled(Decoder &d, const std::string &kind) {
   in.handler = mmaScaled;
   in.ownInit = true;
   in.instrClass = InstrClass::Mma;
-  std::string name = fmt::format("{}.{}x.{}", kind.substr(6), in.variant, e4m3 ? "ue4m3" : "ue8m0");
-  auto &kinds = d.result().mmaKinds;
-  in.mmaKind = static_cast<uint32_t>(kinds.size());
-  for (size_t i = 0; i < kinds.size(); ++i)
-    if (kinds[i] == name)
-      in.mmaKind = static_cast<uint32_t>(i);
-  if (in.mmaKind == kinds.size())
-    kinds.push_back(name);
+  setMmaKind(d, fmt::format("{}.{}x.{}", kind.substr(6), in.variant, e4m3 ? "ue4m3" : "ue8m0"));
   return true;
 }
 

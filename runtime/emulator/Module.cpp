@@ -63,11 +63,15 @@ void placeVariables(const ModuleAst &ast, Memory &memory, Module &module, Decode
   for (const Variable &variable : ast.variables)
     for (const Variable::Fixup &fixup : variable.fixups) {
       auto found = context.symbols.find(fixup.symbol);
-      if (found == context.symbols.end() || found->second.space == Space::Shared)
+      uint64_t function = 0;
+      for (size_t i = 0; i < ast.functions.size() && found == context.symbols.end(); ++i)
+        if (ast.functions[i].name == fixup.symbol && ast.functions[i].hasBody)
+          function = functionAddress(i);
+      if (function == 0 && (found == context.symbols.end() || found->second.space == Space::Shared))
         throw LoadError(variable.line,
                         fmt::format("line {}: initialiser of '{}' names '{}', which has no address in device memory",
                                     variable.line, variable.name, fixup.symbol));
-      uint64_t value = found->second.address + static_cast<uint64_t>(fixup.addend);
+      uint64_t value = (function ? function : found->second.address) + static_cast<uint64_t>(fixup.addend);
       uint64_t address = context.symbols[variable.name].address + static_cast<uint64_t>(fixup.offset);
       std::memcpy(memory.find(address, static_cast<uint64_t>(fixup.bytes))->at(address), &value,
                   static_cast<size_t>(fixup.bytes));
@@ -102,6 +106,8 @@ int loadModule(const char *text, const DeviceInfo &device, Memory &memory, std::
         continue;
       auto loaded = std::make_unique<LoadedFunction>();
       loaded->kernel = Decoder(context, function).run();
+      if (loaded->kernel.usesHeap && !memory.makeHeap())
+        throw LoadError(function.line, "no memory for the heap of kernels");
       module->functions[function.name] = std::move(loaded);
     }
     return device::kSuccess;

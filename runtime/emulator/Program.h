@@ -37,9 +37,11 @@ inline constexpr uint64_t kParamWindow = 0x00007c0000000000ull;
 inline constexpr uint64_t kWindowBytes = uint64_t{1} << 32;
 /// Shared variables start here: address 0 stays invalid, as sm_90 and later reserve the first KiB.
 inline constexpr uint32_t kSharedStart = 1024;
+/// What programs may use of the first KiB (PTX ISA 10.34, %reserved_smem_offset_<N>): cooperative groups keep barriers there.
+inline constexpr uint32_t kReservedShared0 = 256, kReservedShared1 = 512;
 
 /// How the interpreter's loop treats an instruction.
-enum class Flow : uint8_t { Next, Branch, BranchIndexed, Exit, Barrier, Trap, Wait };
+enum class Flow : uint8_t { Next, Branch, BranchIndexed, Call, Return, Exit, Barrier, Trap, Wait };
 
 struct Instr {
   Handler handler = nullptr;
@@ -62,6 +64,29 @@ struct Instr {
   std::vector<uint32_t> list, list2; // vectors of registers; branch targets
 };
 
+/// A function that is called in earnest rather than inlined: through a pointer, or recursively. Its registers are slots of their own, which a
+/// nested activation of the same function saves; its variables lie in a frame on the thread's stack in local memory.
+struct Callee {
+  std::string name;
+  uint32_t start = 0; // instruction
+  struct Register {
+    uint32_t slot;
+    uint32_t bytes; // of a lane; 0: a predicate
+  };
+  std::vector<Register> registers; // those below included
+  uint32_t baseSlot = kZeroSlot; // where the frame starts in local memory, 32 bits a lane
+  uint32_t frameBytes = 0;
+  struct Place {
+    uint32_t offset, bytes;
+  };
+  std::vector<Place> params, returns;                     // in the frame
+  std::vector<std::pair<uint32_t, uint32_t>> addresses; // slots that hold the address of an offset in the frame
+};
+
+/// Functions have addresses, which are no memory.
+inline constexpr uint64_t kCodeWindow = 0x00007b0000000000ull;
+inline uint64_t functionAddress(size_t index) { return kCodeWindow + 16 * (index + 1); }
+
 /// What an instruction does to registers that wgmma works on while they must be left alone, and the handler that this stands before.
 struct RegisterGuard {
   Handler handler = nullptr;
@@ -77,6 +102,7 @@ struct Constant {
 };
 
 /// A shared or module variable that operands refer to.
+inline constexpr size_t kMaxMmaKinds = 128;
 struct Kernel {
   std::string name;
   std::vector<Instr> code;
@@ -87,10 +113,15 @@ struct Kernel {
   std::vector<uint32_t> paramOffsets;
   uint32_t paramBytes = 0;
   uint32_t staticSharedEnd = kSharedStart, dynamicShared = kSharedStart;
-  uint32_t localBytes = 0;
+  uint32_t localBytes = 0; // of a thread, the stack included
+  uint32_t stackStart = 0; // where the frames of called functions begin
+  std::vector<Callee> callees;
+  std::map<uint64_t, uint32_t> calleeAt; // by address
   unsigned maxThreads[3] = {0, 0, 0}, requiredThreads[3] = {0, 0, 0};
   bool sharesByFlags = false; // uses volatile, atomic or acquire/release shared accesses: races cannot be told
   std::vector<std::string> mmaKinds;
+  bool usesHeap = false; // calls malloc
+  uint32_t sharedBegin = kSharedStart; // less where the kernel asks for reserved shared memory
   bool usesWgmma = false;
   bool usesMbarriers = false; // or bulk copies
   bool usesAsyncProxy = false; // bulk copies

@@ -57,6 +57,16 @@ struct Block;
 class AsyncProxy;
 class WgmmaState;
 
+/// A call that has not returned for all of its lanes.
+struct CallRecord {
+  const Instr *in;
+  uint32_t callee;
+  size_t depth; // entries of Warp::stack with the call's own
+  uint32_t callerBase[kLanes];
+  std::vector<uint8_t> savedRegisters; // of an outer activation of the same function
+  std::vector<uint32_t> savedInit;
+};
+
 struct Warp {
   enum class State : uint8_t { Ready, AtBarrier, Done };
 
@@ -74,6 +84,8 @@ struct Warp {
   uint32_t barrier = 0;
   uint32_t pc = 0; // also the instruction to blame
   std::vector<StackEntry> stack;
+  std::vector<CallRecord> calls;
+  uint32_t stackTop[kLanes] = {}; // in local memory
   std::vector<uint8_t> local; // of all lanes, lane after lane
   std::vector<PendingCopy> copies;
   int32_t committed[kLanes] = {};
@@ -107,7 +119,7 @@ struct Block {
   std::vector<Warp> warps;
   Barrier barriers[16];
   Counters counters;
-  uint64_t mmaCounts[32] = {}; // by index into Kernel::mmaKinds
+  uint64_t mmaCounts[kMaxMmaKinds] = {}; // by index into Kernel::mmaKinds
   uint32_t mmaScratch[4][kLanes] = {};
   uint64_t instructions = 0; // for %clock
   std::shared_ptr<WgmmaState> wgmma; // of a kernel that uses wgmma
@@ -131,6 +143,11 @@ inline void requireInit(const Warp &warp, const Instr &in, uint32_t slot, uint32
 
 /// Runs a whole block to its end. Throws Finding.
 void runBlock(Block &block);
+
+/// Enters the functions that the lanes of the mask call, returns from one, and forgets calls whose lanes have all exited (Call.cpp).
+void enterCall(Warp &warp, const Instr &in, uint32_t mask);
+void leaveCall(Warp &warp, const Instr &in, uint32_t mask);
+void dropFinishedCalls(Warp &warp);
 
 /// Called when a warp reaches a barrier, and when one ends.
 void arriveAtBarrier(Warp &warp, const Instr &in, uint32_t mask);

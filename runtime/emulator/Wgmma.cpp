@@ -9,6 +9,7 @@
 #include "Access.h"
 #include "AsyncProxy.h"
 #include "Decoder.h"
+#include "ElementFormat.h"
 #include "Matrix.h"
 
 #include "runtime/device/Driver.h"
@@ -275,22 +276,22 @@ void guarded(Warp &warp, const Instr &in, uint32_t mask) {
   guard.handler(warp, in, mask);
 }
 
-/// Element types and a step's K.
-struct OperandType {
-  const char *name;
-  WgmmaType type;
-  int k;
-  bool isInteger() const { return type == WgmmaType::S8 || type == WgmmaType::U8; }
-};
-constexpr OperandType kOperandTypes[] = {
-    {"bf16", WgmmaType::BF16, 16}, {"f16", WgmmaType::F16, 16},   {"tf32", WgmmaType::TF32, 8}, {"s8", WgmmaType::S8, 32},
-    {"u8", WgmmaType::U8, 32},     {"e4m3", WgmmaType::E4M3, 32}, {"e5m2", WgmmaType::E5M2, 32}};
-
-const OperandType *operandType(const std::string &name) {
-  for (const OperandType &type : kOperandTypes)
-    if (name == type.name)
-      return &type;
-  return nullptr;
+/// A step's K; 0 for formats that have none.
+int stepOf(ElementFormat format) {
+  switch (format) {
+  case ElementFormat::BF16:
+  case ElementFormat::F16:
+    return 16;
+  case ElementFormat::TF32:
+    return 8;
+  case ElementFormat::S8:
+  case ElementFormat::U8:
+  case ElementFormat::E4M3:
+  case ElementFormat::E5M2:
+    return 32;
+  default:
+    return 0;
+  }
 }
 
 int64_t immediate(Decoder &d, size_t i) {
@@ -310,24 +311,23 @@ void decodeStep(Decoder &d) {
   }
   std::vector<std::string> types;
   for (const std::string &mod : d.ast().mods)
-    if (operandType(mod) || mod == "f32" || mod == "s32")
+    if (stepOf(parseElementFormat(mod)) || mod == "f32" || mod == "s32")
       types.push_back(mod);
   if (types.size() != 3)
     d.fail("wgmma.mma_async of these types is not supported: bf16, f16, tf32, e4m3, e5m2, s8 and u8 are");
   for (const std::string &type : types)
     d.take(type);
-  const OperandType *a = operandType(types[1]), *b = operandType(types[2]);
-  bool isHalf = types[0] == "f16";
-  bool isFP8 = a && a->k == 32 && !a->isInteger();
-  bool isPair = a && b && (a == b || (a->k == 32 && b->k == 32 && a->isInteger() == b->isInteger()));
-  if (!isPair || k != a->k || n < 8 || n > 256 || n % 8 || (a->isInteger() && n % 16 && n != 8 && n != 24) ||
-      (a->isInteger() ? types[0] != "s32" : types[0] != "f32" && !(isHalf && (a->type == WgmmaType::F16 || isFP8))))
+  ElementFormat a = parseElementFormat(types[1]), b = parseElementFormat(types[2]);
+  bool isHalf = types[0] == "f16", isIntegers = isInteger(a), isFP8 = isSmallFloat(a);
+  bool isPair = stepOf(a) && (a == b || (stepOf(a) == 32 && stepOf(b) == 32 && isIntegers == isInteger(b)));
+  if (!isPair || k != stepOf(a) || n < 8 || n > 256 || n % 8 || (isIntegers && n % 16 && n != 8 && n != 24) ||
+      (isIntegers ? types[0] != "s32" : types[0] != "f32" && !(isHalf && (a == ElementFormat::F16 || isFP8))))
     d.fail("no wgmma.mma_async has these types and this shape (PTX ISA 9.7.15.2)");
-  in.variant = static_cast<uint8_t>(a->type);
-  in.bytes = static_cast<uint8_t>(b->type);
+  in.variant = static_cast<uint8_t>(a);
+  in.bytes = static_cast<uint8_t>(b);
   in.variant2 = static_cast<uint8_t>(n / 8);
   in.flags = (isHalf ? kWgmmaHalfResult : 0) | (d.take("satfinite") ? kWgmmaSaturated : 0);
-  if ((in.flags & kWgmmaSaturated) && !a->isInteger())
+  if ((in.flags & kWgmmaSaturated) && !isIntegers)
     d.fail("satfinite belongs to integer steps");
 
   d.expectOperands(4, 8);
@@ -350,15 +350,15 @@ void decodeStep(Decoder &d) {
   in.src[3] = d.predicate(d.operand(3), isNegated);
   in.flags |= isNegated ? kWgmmaNegatedPredicate : 0;
   // Floats have signs of A and B; 16-bit ones also a major of each operand that stands in shared memory.
-  size_t expected = 4 + (a->isInteger() ? 0 : 2) + (a->k == 16 ? (hasRegistersA ? 1 : 2) : 0);
+  size_t expected = 4 + (isIntegers ? 0 : 2) + (k == 16 ? (hasRegistersA ? 1 : 2) : 0);
   d.expectOperands(expected, expected);
-  if (!a->isInteger()) {
+  if (!isIntegers) {
     int64_t signA = immediate(d, 4), signB = immediate(d, 5);
     if ((signA != 1 && signA != -1) || (signB != 1 && signB != -1))
       d.fail("imm-scale-a and imm-scale-b are 1 or -1");
     in.flags |= (signA < 0 ? kWgmmaNegatedA : 0) | (signB < 0 ? kWgmmaNegatedB : 0);
   }
-  if (a->k == 16) {
+  if (k == 16) {
     if (!hasRegistersA && immediate(d, 6))
       in.flags |= kWgmmaTransposedA;
     if (immediate(d, expected - 1))

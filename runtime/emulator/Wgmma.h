@@ -81,8 +81,6 @@ private:
   std::vector<PerGroup> groups;
 };
 
-enum class WgmmaType : uint8_t { BF16, F16, TF32, S8, U8, E4M3, E5M2 };
-
 /// What a decoded step is: Instr::variant and bytes, the types of A and B; variant2, N / 8; list, the results; list2, A's registers if it
 /// has any; src[0], src[1], the descriptors; src[3], the predicate of accumulation; and flags:
 inline constexpr uint32_t kWgmmaTransposedA = 1; // M-major

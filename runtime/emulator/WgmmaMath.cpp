@@ -1,6 +1,7 @@
 // What a matrix step of a warpgroup computes: a warp's 16 of its 64 rows (PTX ISA 9.7.15.5.2).
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
+#include "ElementFormat.h"
 #include "MmaDense.h"
 #include "Wgmma.h"
 
@@ -17,24 +18,11 @@ namespace {
 constexpr size_t kRowBytes = 32;
 
 /// Element i of a row of K.
-float floatAt(const uint8_t *row, int i, WgmmaType type) {
-  if (type == WgmmaType::E4M3)
-    return numerics::decodeE4M3(row[i]);
-  if (type == WgmmaType::E5M2) // the upper byte of an f16
-    return numerics::decodeF16(static_cast<uint16_t>(row[i] << 8));
-  if (type == WgmmaType::TF32) {
-    uint32_t bits;
-    std::memcpy(&bits, row + 4 * i, 4);
-    return numerics::floatFromBits(bits & 0xffffe000u); // the low bits are ignored
-  }
-  uint16_t bits;
-  std::memcpy(&bits, row + 2 * i, 2);
-  return type == WgmmaType::BF16 ? numerics::decodeBF16(bits) : numerics::decodeF16(bits);
-}
-
-/// The exponent of subnormal elements.
-int smallestExponent(WgmmaType type) {
-  return type == WgmmaType::E4M3 ? -6 : type == WgmmaType::E5M2 || type == WgmmaType::F16 ? -14 : -126;
+float floatAt(const uint8_t *row, int i, ElementFormat format) {
+  size_t bytes = format == ElementFormat::TF32 ? 4 : isSmallFloat(format) ? 1 : 2;
+  uint32_t bits = 0;
+  std::memcpy(&bits, row + bytes * static_cast<size_t>(i), bytes);
+  return decodeElement(format, bits);
 }
 
 int32_t integerAt(const uint8_t *row, int i, bool isSigned) { return isSigned ? static_cast<int8_t>(row[i]) : row[i]; }
@@ -43,7 +31,7 @@ int32_t integerAt(const uint8_t *row, int i, bool isSigned) { return isSigned ? 
 
 void WgmmaState::multiply(Warp &warp, const Step &step, const std::vector<uint8_t> &bytesA, const std::vector<uint8_t> &bytesB) {
   const Instr &in = *step.in;
-  WgmmaType type = static_cast<WgmmaType>(in.variant), typeB = static_cast<WgmmaType>(in.bytes);
+  ElementFormat type = static_cast<ElementFormat>(in.variant), typeB = static_cast<ElementFormat>(in.bytes);
   // A's 16 rows in the order of K, from shared memory or from fragments: register r of lane 4 g + t holds four bytes of row g + 8 (r & 1)
   // from byte 4 (t + 4 (r >> 1)) on, as for mma.sync.
   uint8_t rowsA[16][kRowBytes];
@@ -55,12 +43,12 @@ void WgmmaState::multiply(Warp &warp, const Step &step, const std::vector<uint8_
     std::memcpy(rowsA, bytesA.data(), sizeof(rowsA));
   }
 
-  bool isInteger = type == WgmmaType::S8 || type == WgmmaType::U8, isHalf = in.flags & kWgmmaHalfResult;
-  bool isFP8 = type == WgmmaType::E4M3 || type == WgmmaType::E5M2;
-  int k = isInteger || isFP8 ? 32 : type == WgmmaType::TF32 ? 8 : 16;
+  bool isIntegers = isInteger(type), isHalf = in.flags & kWgmmaHalfResult;
+  bool isFP8 = isSmallFloat(type);
+  int k = isIntegers || isFP8 ? 32 : type == ElementFormat::TF32 ? 8 : 16;
   static thread_local float a[16][64], b[8][64];
   float signA = in.flags & kWgmmaNegatedA ? -1.0f : 1.0f, signB = in.flags & kWgmmaNegatedB ? -1.0f : 1.0f;
-  for (int row = 0; row < 16 && !isInteger; ++row)
+  for (int row = 0; row < 16 && !isIntegers; ++row)
     for (int i = 0; i < k; ++i)
       a[row][i] = signA * floatAt(rowsA[row], i, type);
   // MMA-Sim (arXiv 2511.10909): Hopper's steps keep 25 fractional bits, those of 8-bit floats 13, also of an fp32 result.
@@ -69,10 +57,10 @@ void WgmmaState::multiply(Warp &warp, const Step &step, const std::vector<uint8_
 
   for (int tile = 0; tile < in.variant2; ++tile) {
     const uint8_t *rowsB = &bytesB[static_cast<size_t>(tile) * 8 * kRowBytes];
-    for (int column = 0; column < 8 && !isInteger; ++column)
+    for (int column = 0; column < 8 && !isIntegers; ++column)
       for (int i = 0; i < k; ++i)
         b[column][i] = signB * floatAt(rowsB + column * static_cast<int>(kRowBytes), i, typeB);
-    bool isPlain = !isInteger && !isHalf && !isFP8 && fused.load(a, b, k, model);
+    bool isPlain = !isIntegers && !isHalf && !isFP8 && fused.load(a, b, k, model);
     for (int row = 0; row < 16; ++row) {
       auto word = [&](int column) -> uint32_t & {
         size_t r = isHalf ? static_cast<size_t>(2 * tile + row / 8) : static_cast<size_t>(4 * tile + 2 * (row / 8) + column % 2);
@@ -90,11 +78,11 @@ void WgmmaState::multiply(Warp &warp, const Step &step, const std::vector<uint8_
       }
       for (int column = 0; column < 8; ++column) {
         uint32_t &bits = word(column);
-        if (isInteger) {
+        if (isIntegers) {
           int64_t sum = step.accumulates ? static_cast<int32_t>(bits) : 0;
           for (int i = 0; i < k; ++i)
-            sum += integerAt(rowsA[row], i, type == WgmmaType::S8) *
-                   integerAt(rowsB + column * static_cast<int>(kRowBytes), i, typeB == WgmmaType::S8);
+            sum += integerAt(rowsA[row], i, type == ElementFormat::S8) *
+                   integerAt(rowsB + column * static_cast<int>(kRowBytes), i, typeB == ElementFormat::S8);
           if (in.flags & kWgmmaSaturated)
             sum = sum > INT32_MAX ? INT32_MAX : sum < INT32_MIN ? INT32_MIN : sum;
           bits = static_cast<uint32_t>(sum);

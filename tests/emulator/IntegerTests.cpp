@@ -110,6 +110,10 @@ const Row kRows[] = {
      }},
     {"add.cc.u32 {d}, {a}, {b};\naddc.u32 {d}, {c}, 0;", 32, 32, 32, 32, [](U a, U b, U c) { return c + ((a + b) >> 32); }},
     {"sub.cc.u32 {d}, {a}, {b};\nsubc.u32 {d}, {c}, 0;", 32, 32, 32, 32, [](U a, U b, U c) { return c - (a < b); }},
+    // The flag of a subtraction is that of the addition of the complement: what nvcc makes of 128-bit division needs it.
+    {"sub.cc.u32 {d}, {a}, {b};\naddc.u32 {d}, {c}, 0;", 32, 32, 32, 32, [](U a, U b, U c) { return c + (a >= b); }},
+    {"add.cc.u32 {d}, {a}, {b};\nsubc.u32 {d}, {c}, 0;", 32, 32, 32, 32,
+     [](U a, U b, U c) { return c - 1 + (static_cast<uint32_t>(a + b) < static_cast<uint32_t>(a)); }},
     {"mad.lo.cc.u32 {d}, {a}, {b}, {c};\nmadc.hi.u32 {d}, {a}, {b}, 0;", 32, 32, 32, 32, [](U a, U b, U c) { return (a * b + c) >> 32; }},
     {"szext.wrap.s32 {d}, {a}, 5;", 32, 32, 0, 0, [](U a, U, U) { return static_cast<U>(s32(a << 27) >> 27); }},
     {"bmsk.clamp.b32 {d}, 3, 7;", 32, 32, 0, 0, [](U, U, U) { return U{0x7f << 3}; }},

@@ -1,4 +1,4 @@
-// What the CUDA driver supplies to programs: __assertfail, a finding with the text of the assertion, and vprintf.
+// What the CUDA driver supplies to programs: __assertfail, a finding with the text of the assertion; vprintf; malloc and free.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "Access.h"
@@ -29,11 +29,6 @@ std::string text(const Warp &warp, uint64_t address) {
     result += static_cast<char>(*allocation->at(address++));
   }
   return result;
-}
-
-/// Where a thread's .param variable of a call lies.
-uint8_t *callVariable(Warp &warp, int lane, uint32_t offset) {
-  return warp.local.data() + static_cast<uint64_t>(lane) * warp.kernel->localBytes + offset;
 }
 
 /// The arguments of a vprintf, one after the other, each at a multiple of its size, as the caller of a C function lays them out.
@@ -119,15 +114,41 @@ int formatLane(Warp &warp, const std::string &format, PrintArguments arguments, 
 
 } // namespace
 
+uint8_t *callVariable(Warp &warp, const Instr &in, int lane, uint32_t offset) {
+  return warp.local.data() + static_cast<uint64_t>(lane) * warp.kernel->localBytes + warp.reg<uint32_t>(in.src[2])[lane] + offset;
+}
+
+void allocateInKernel(Warp &warp, const Instr &in, uint32_t mask) {
+  for (; mask; mask &= mask - 1) {
+    int lane = __builtin_ctz(mask);
+    uint64_t bytes;
+    std::memcpy(&bytes, callVariable(warp, in, lane, in.list[0]), 8);
+    uint64_t address = warp.launch->memory->heap()->allocate(bytes);
+    std::memcpy(callVariable(warp, in, lane, in.list[1]), &address, 8);
+  }
+}
+
+void freeInKernel(Warp &warp, const Instr &in, uint32_t mask) {
+  for (; mask; mask &= mask - 1) {
+    int lane = __builtin_ctz(mask);
+    uint64_t address;
+    std::memcpy(&address, callVariable(warp, in, lane, in.list[0]), 8);
+    DeviceHeap *heap = warp.launch->memory->heap();
+    if (address && (!heap || !heap->release(address)))
+      report(warp, in, lane, device::kErrorIllegalAddress,
+             fmt::format("free of {:#x}, which malloc has not given or which was freed before", address));
+  }
+}
+
 void printFormatted(Warp &warp, const Instr &in, uint32_t mask) {
   std::string out;
   for (; mask; mask &= mask - 1) {
     int lane = __builtin_ctz(mask);
     uint64_t format, arguments;
-    std::memcpy(&format, callVariable(warp, lane, in.list[0]), 8);
-    std::memcpy(&arguments, callVariable(warp, lane, in.list[1]), 8);
+    std::memcpy(&format, callVariable(warp, in, lane, in.list[0]), 8);
+    std::memcpy(&arguments, callVariable(warp, in, lane, in.list[1]), 8);
     int32_t count = formatLane(warp, text(warp, format), PrintArguments(warp, in, lane, arguments), out);
-    std::memcpy(callVariable(warp, lane, in.list[2]), &count, 4);
+    std::memcpy(callVariable(warp, in, lane, in.list[2]), &count, 4);
   }
   // One call, so that lines of different blocks do not mix.
   std::fwrite(out.data(), 1, out.size(), stdout);
@@ -140,7 +161,7 @@ void failAssertion(Warp &warp, const Instr &in, uint32_t mask) {
   int lane = __builtin_ctz(mask);
   // The arguments are .param variables of the call; those lie in the thread's local memory.
   auto argument = [&](size_t i, auto value) {
-    std::memcpy(&value, callVariable(warp, lane, in.list[i]), sizeof(value));
+    std::memcpy(&value, callVariable(warp, in, lane, in.list[i]), sizeof(value));
     return value;
   };
   report(warp, in, lane, device::kErrorAssert,
