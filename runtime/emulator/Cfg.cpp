@@ -44,8 +44,8 @@ void findReconvergence(std::vector<Instr> &code) {
     else if (in.flow == Flow::BranchIndexed)
       for (uint32_t target : in.list)
         next.push_back(blockOf[target]);
-    else if (in.flow == Flow::Exit || in.flow == Flow::Return || in.flow == Flow::Trap)
-      next.push_back(numBlocks);
+    else if (in.flow == Flow::Exit || in.flow == Flow::Return)
+      next.push_back(numBlocks); // a trap ends everything: nobody waits for the lanes that execute it
     bool falls = goesOn(in.flow) || conditional;
     if (falls && last + 1 < size)
       next.push_back(block + 1);

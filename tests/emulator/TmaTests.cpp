@@ -11,8 +11,16 @@ using namespace fourfold::emulator::test;
 
 namespace {
 
-const char *const kBulk = FOURFOLD_SOURCE_DIR "/tests/emulator/corpus/tma_bulk_O3.ptx";
-const char *const kTensor = FOURFOLD_SOURCE_DIR "/tests/emulator/corpus/tma_tensor_O3.ptx";
+const std::string kCorpus = FOURFOLD_SOURCE_DIR "/tests/emulator/corpus/";
+const std::string kTensor = kCorpus + "tma_tensor_O3.ptx";
+
+/// With and without optimisation.
+class BulkCopies : public ::testing::TestWithParam<const char *> {
+protected:
+  std::string ptx() const { return readText(kCorpus + GetParam()); }
+};
+INSTANTIATE_TEST_SUITE_P(All, BulkCopies, ::testing::Values("tma_bulk_O3.ptx", "tma_bulk_G.ptx"),
+                         [](const auto &info) { return std::string(info.index ? "G" : "O3"); });
 
 template <class T>
 std::vector<T> randomData(size_t count, uint32_t seed) {
@@ -23,9 +31,9 @@ std::vector<T> randomData(size_t count, uint32_t seed) {
   return data;
 }
 
-TEST(BulkCopies, GuideExampleAddsOne) {
+TEST_P(BulkCopies, GuideExampleAddsOne) {
   Device device("sm_90a");
-  ASSERT_EQ(device.load(readText(kBulk)), kSuccess) << lastFinding();
+  ASSERT_EQ(device.load(ptx()), kSuccess) << lastFinding();
   std::vector<int> data = randomData<int>(3 * 1024 + 16, 1), expected = data;
   for (size_t i = 8; i < 8 + 3 * 1024; ++i)
     expected[i] = static_cast<int>(static_cast<unsigned>(expected[i]) + 1);
@@ -34,27 +42,27 @@ TEST(BulkCopies, GuideExampleAddsOne) {
   EXPECT_EQ(device.download<int>(address, data.size()), expected);
 }
 
-TEST(BulkCopies, GuideExampleIsRefusedAtAnOddOffset) {
+TEST_P(BulkCopies, GuideExampleIsRefusedAtAnOddOffset) {
   Device device("sm_90a");
-  ASSERT_EQ(device.load(readText(kBulk)), kSuccess) << lastFinding();
+  ASSERT_EQ(device.load(ptx()), kSuccess) << lastFinding();
   CUdeviceptr address = device.upload(std::vector<int>(2 * 1024));
   EXPECT_EQ(device.launch("addOne", 1, 128, 0, address, 2), kErrorMisalignedAddress);
   EXPECT_NE(lastFinding().find("of a bulk copy is not a multiple of 16"), std::string::npos) << lastFinding();
 }
 
-TEST(BulkCopies, CopiesPastTheEndAreFound) {
+TEST_P(BulkCopies, CopiesPastTheEndAreFound) {
   Device device("sm_90a");
-  ASSERT_EQ(device.load(readText(kBulk)), kSuccess) << lastFinding();
+  ASSERT_EQ(device.load(ptx()), kSuccess) << lastFinding();
   CUdeviceptr address = device.upload(std::vector<int>(1024 + 4));
   EXPECT_EQ(device.launch("addOne", 1, 128, 0, address, 4), kSuccess) << lastFinding();
   EXPECT_EQ(device.launch("addOne", 1, 128, 0, address, 8), kErrorIllegalAddress);
   EXPECT_NE(lastFinding().find("a bulk copy of 4096 bytes"), std::string::npos) << lastFinding();
 }
 
-TEST(BulkCopies, PipelineOfStages) {
+TEST_P(BulkCopies, PipelineOfStages) {
   for (int count : {1, 2, 3, 4, 7, 12}) {
     Device device("sm_90a", count == 7 ? CheckLevel::None : count == 12 ? CheckLevel::Fast : CheckLevel::Full);
-    ASSERT_EQ(device.load(readText(kBulk)), kSuccess) << lastFinding();
+    ASSERT_EQ(device.load(ptx()), kSuccess) << lastFinding();
     std::vector<uint32_t> in = randomData<uint32_t>(static_cast<size_t>(count) * 256, 2);
     uint32_t expected = 0;
     for (size_t i = 0; i < in.size(); ++i)
@@ -65,9 +73,9 @@ TEST(BulkCopies, PipelineOfStages) {
   }
 }
 
-TEST(BulkCopies, BlocksReduceIntoOneHistogram) {
+TEST_P(BulkCopies, BlocksReduceIntoOneHistogram) {
   Device device("sm_90a");
-  ASSERT_EQ(device.load(readText(kBulk)), kSuccess) << lastFinding();
+  ASSERT_EQ(device.load(ptx()), kSuccess) << lastFinding();
   std::vector<uint8_t> in = randomData<uint8_t>(5 * 300, 3);
   std::vector<uint32_t> expected(256, 7);
   for (uint8_t value : in)
@@ -77,9 +85,9 @@ TEST(BulkCopies, BlocksReduceIntoOneHistogram) {
   EXPECT_EQ(device.download<uint32_t>(bins, 256), expected);
 }
 
-TEST(BulkCopies, MbarrierTracksCopiesOfThreads) {
+TEST_P(BulkCopies, MbarrierTracksCopiesOfThreads) {
   Device device("sm_90a");
-  ASSERT_EQ(device.load(readText(kBulk)), kSuccess) << lastFinding();
+  ASSERT_EQ(device.load(ptx()), kSuccess) << lastFinding();
   std::vector<uint32_t> in(512), expected(512);
   std::iota(in.begin(), in.end(), 100u);
   for (size_t i = 0; i < 512; ++i)
@@ -151,12 +159,20 @@ struct BoxCase {
 
 void PrintTo(const BoxCase &box, std::ostream *out) { *out << box.name; }
 
-class TensorBoxes : public ::testing::TestWithParam<BoxCase> {};
+class TensorBoxes : public ::testing::TestWithParam<BoxCase> {
+protected:
+  void dump(const char *program);
+};
 
 TEST_P(TensorBoxes, AreWhatTheyShouldBe) {
+  dump("tma_tensor_O3.ptx");
+  dump("tma_tensor_G.ptx");
+}
+
+void TensorBoxes::dump(const char *program) {
   BoxCase box = GetParam();
   Device device("sm_90a");
-  ASSERT_EQ(device.load(readText(kTensor)), kSuccess) << lastFinding();
+  ASSERT_EQ(device.load(readText(kCorpus + program)), kSuccess) << lastFinding();
   size_t rank = box.tensor.dims.size();
   size_t bytes = rank > 1 ? box.tensor.strides.back() * box.tensor.dims.back() : box.tensor.dims[0] * box.fill.size();
   std::vector<uint8_t> data = randomData<uint8_t>(bytes, 5);

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //   nvcc -ptx -arch=sm_90a -O3 -std=c++17 tma_bulk.cu -o tma_bulk_O3.ptx
+// and with -G, without the lines for debuggers, as `make` here drops them.
 
 #include <cuda/barrier>
 #include <cuda/ptx>
