@@ -29,6 +29,7 @@ AsyncProxy &asyncProxyOf(Warp &warp) { return *warp.block->async; }
 AsyncProxy::AsyncProxy(Block &block) : block(block) {
   committed.assign(block.warps.size() * kLanes, 0);
   failed.resize(block.warps.size());
+  turns.assign(block.warps.size(), 0);
   times.assign(kNumCopiers, 0);
 }
 

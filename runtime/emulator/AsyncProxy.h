@@ -88,6 +88,8 @@ public:
 
   /// How often waits of the warp have failed, or 0 if the last one succeeded.
   uint64_t failedWaits(uint32_t warp) const { return failed[warp].line ? failed[warp].count : 0; }
+  /// Counts up for each warp.
+  uint64_t nextTurn(uint32_t warp) { return turns[warp]++; }
   /// A clause for each warp whose last wait for an mbarrier failed.
   std::string describeWaits() const;
   /// Which copy will write the byte, or "".
@@ -130,6 +132,7 @@ private:
   std::vector<TrackedArrival> tracked;
   std::vector<int64_t> committed; // groups, by thread
   std::vector<FailedWait> failed; // by warp
+  std::vector<uint64_t> turns;    // by warp
   std::vector<uint32_t> times;    // by copier: phases completed
   uint32_t numBarriers = 0;
 };

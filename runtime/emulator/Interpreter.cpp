@@ -105,6 +105,24 @@ void branchIndexed(Warp &warp, const Instr &in, uint32_t mask) {
       warp.stack.push_back(entry);
 }
 
+/// Another side of a branch goes on first, of each branch in turn: it may be what this side waits for. Since sm_70 lanes get on also where
+/// others of their warp spin.
+void turnToSibling(Warp &warp) {
+  std::vector<StackEntry> &stack = warp.stack;
+  std::vector<std::pair<size_t, size_t>> turns; // the entries from the second on are to go below those from the first on
+  for (size_t own = stack.size() - 1; own > 1; --own)
+    for (size_t other = own - 1; other > 0; --other)
+      if (stack[other].reconverge == stack[own].reconverge && !(stack[other].mask & stack[own].mask)) {
+        turns.emplace_back(other, own);
+        break;
+      }
+  if (turns.empty() || !warp.block->async)
+    return;
+  auto [other, own] = turns[warp.block->async->nextTurn(warp.index) % turns.size()];
+  auto at = [&](size_t i) { return stack.begin() + static_cast<std::ptrdiff_t>(i); };
+  std::rotate(at(other), at(own), stack.end());
+}
+
 /// Runs until the warp waits, ends or has had its turn.
 template <bool kChecks>
 void runWarp(Warp &warp, int quantum) {
@@ -180,6 +198,7 @@ void runWarp(Warp &warp, int quantum) {
       ++warp.stack.back().pc;
       if (warp.yields) {
         warp.yields = false;
+        turnToSibling(warp);
         return;
       }
       break;

@@ -23,7 +23,7 @@ constexpr uint32_t kAddressBytes = 8;
 /// Instr::variant.
 enum : uint8_t { kInit, kInval, kArrive, kArriveDrop, kExpectTx, kCompleteTx, kWait, kPendingCount, kTrack };
 /// Instr::flags.
-constexpr uint32_t kAddsTx = 1, kNoComplete = 2, kParity = 4, kRelaxed = 8, kYields = 16, kNoInc = 32;
+constexpr uint32_t kAddsTx = 1, kNoComplete = 2, kParity = 4, kRelaxed = 8, kNoInc = 16;
 
 /// An mbarrier is one 64-bit word of shared memory, which is also the state token that an arrival returns: pending
 /// arrivals (20 bits), arrivals of the next phase (20), transaction count (21, signed), parity of the phase (1).
@@ -224,7 +224,7 @@ void wait(Warp &warp, const Instr &in, uint32_t mask) {
     async.waited(warp, in, address, phase, isDone, !(in.flags & kRelaxed));
     done |= static_cast<uint32_t>(isDone) << lane;
   }
-  warp.yields = (in.flags & kYields) && done != mask;
+  warp.yields = done != mask;
   uint32_t *out = warp.reg<uint32_t>(in.dst);
   *out = (*out & ~mask) | done;
   warp.setInit(in.dst, mask, mask);
@@ -243,11 +243,11 @@ void takeOrder(Decoder &d, bool *isRelaxed) {
     d.take(mod);
 }
 
-/// Threads may be suspended in try_wait: others go on at once.
-void decodeWait(Decoder &d, Instr &in, Space space, bool isTry) {
+/// Where the phase is not complete, others go on at once: try_wait may suspend the thread, test_wait stands in a loop.
+void decodeWait(Decoder &d, Instr &in, Space space) {
   in.handler = wait;
   in.variant = kWait;
-  in.flags = (d.take("parity") ? kParity : 0) | (isTry ? kYields : 0);
+  in.flags = d.take("parity") ? kParity : 0;
   in.flow = Flow::Wait;
   d.expectOperands(3, 4);
   in.dst = d.predicateDestination(d.operand(0));
@@ -331,8 +331,6 @@ bool decodeMbarrier(Decoder &d) {
                                                            {"try_wait", kWait},
                                                            {"pending_count", kPendingCount}};
   int operation = -1;
-  const std::vector<std::string> &all = d.ast().mods;
-  bool isTry = std::find(all.begin(), all.end(), "try_wait") != all.end();
   for (auto [name, value] : names)
     if (d.take(name))
       operation = value;
@@ -358,7 +356,7 @@ bool decodeMbarrier(Decoder &d) {
     in.src[1] = d.source(d.operand(1), Type::B64);
     return true;
   case kWait:
-    decodeWait(d, in, space, isTry);
+    decodeWait(d, in, space);
     in.flags |= isRelaxed ? kRelaxed : 0;
     return true;
   case kArrive:
