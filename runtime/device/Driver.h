@@ -120,6 +120,10 @@ enum : int {
   X(eventRecord, cuEventRecord, (CUevent event, CUstream stream))                                                      \
   X(eventSynchronize, cuEventSynchronize, (CUevent event))                                                             \
   X(eventElapsedTime, cuEventElapsedTime, (float *milliseconds, CUevent start, CUevent end))                           \
+  X(tensorMapEncodeTiled, cuTensorMapEncodeTiled,                                                                       \
+    (void *tensorMap, int dataType, uint32_t rank, void *globalAddress, const uint64_t *globalDim,                     \
+     const uint64_t *globalStrides, const uint32_t *boxDim, const uint32_t *elementStrides, int interleave,            \
+     int swizzle, int l2Promotion, int oobFill))                                                                       \
   X(launchKernel, cuLaunchKernel,                                                                                      \
     (CUfunction function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX, unsigned blockY,            \
      unsigned blockZ, unsigned sharedBytes, CUstream stream, void **params, void **extra))

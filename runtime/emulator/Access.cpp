@@ -3,6 +3,7 @@
 
 #include "Access.h"
 
+#include "AsyncProxy.h"
 #include "Mbarrier.h"
 
 #include "runtime/device/Driver.h"
@@ -40,9 +41,14 @@ void checkRaceInWarp(Warp &warp, const Instr &in, int lane, uint32_t address, Ac
 
 void checkRace(Warp &warp, const Instr &in, int lane, uint32_t address, uint32_t bytes, AccessKind kind) {
   SharedMemory &shared = warp.block->shared;
-  uint32_t self = warp.index, now = shared.clocks[self * shared.numWarps + self], step = shared.steps[self];
+  uint32_t self = warp.index, now = shared.now(self), step = shared.steps[self];
   uint8_t who = static_cast<uint8_t>(lane);
   shared.visitHistory(address, bytes, [&](WordHistory &history, uint32_t at) {
+    if (!shared.ordered(self, history.writer, history.writeTime) && history.writer >= shared.numWarps)
+      report(warp, in, lane, device::kErrorLaunchFailed,
+             fmt::format("shared-memory race: {} of address {:#x}, which the asynchronous copy at line {} wrote: this warp has not waited "
+                         "for the copy's mbarrier",
+                         verb(kind), at, history.writeLine));
     if (!shared.ordered(self, history.writer, history.writeTime))
       report(warp, in, lane, device::kErrorLaunchFailed,
              fmt::format(
@@ -94,10 +100,12 @@ LanePointer sharedPointer(Warp &warp, const Instr &in, int lane, uint64_t addres
         report(warp, in, lane, device::kErrorLaunchFailed,
                fmt::format(
                    "{} of {} bytes at shared address {:#x}, the destination of an asynchronous copy that has not been "
-                   "waited for",
-                   verb(kind), bytes, address));
+                   "waited for{}",
+                   verb(kind), bytes, address, describePendingByte(warp, static_cast<uint32_t>(address) + i)));
     }
-    if (!shared.history.empty())
+    if (kind != AccessKind::Read && warp.block->async)
+      warp.block->async->requireUnread(warp, in, lane, static_cast<uint32_t>(address), bytes);
+    if (!shared.history.empty() && !isMbarrierUse(in)) // arrivals and waits are what orders others
       checkRace(warp, in, lane, static_cast<uint32_t>(address), bytes, kind);
   }
   return {&shared.data[address], shadow};

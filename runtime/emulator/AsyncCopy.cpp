@@ -2,10 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "Access.h"
+#include "AsyncProxy.h"
 #include "Decoder.h"
+#include "Mbarrier.h"
 
 #include "runtime/device/Driver.h"
 
+#include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
 
@@ -27,6 +30,7 @@ void issue(Warp &warp, const Instr &in, uint32_t mask) {
   copy.lanes = mask;
   copy.line = in.line;
   copy.bytes = in.bytes;
+  copy.serial = warp.copiesIssued++;
   const uint64_t *from = warp.reg<uint64_t>(in.src[1]);
   const uint32_t *size = warp.reg<uint32_t>(in.src[2]);
   uint32_t ignore = in.flags & 2 ? warp.predicate(in.src[3]) : 0;
@@ -68,7 +72,8 @@ void issue(Warp &warp, const Instr &in, uint32_t mask) {
   counters.globalSectorsRead += countSectors(reading, sources, in.bytes);
 }
 
-void land(Warp &warp, const Instr &in, PendingCopy &copy, int lane) {
+/// As a write of the agent at the time.
+void land(Warp &warp, const Instr &in, PendingCopy &copy, int lane, uint32_t agent, uint32_t time) {
   SharedMemory &shared = warp.block->shared;
   uint8_t *data = &shared.data[copy.to[lane]], *shadow = &shared.shadow[copy.to[lane]];
   std::memset(data, 0, copy.bytes);
@@ -90,11 +95,11 @@ void land(Warp &warp, const Instr &in, PendingCopy &copy, int lane) {
           warp.uninitAddress = copy.from[lane] + i;
         }
   }
-  if (!shared.history.empty()) // it lands now, as a write of the waiting warp
+  if (!shared.history.empty())
     shared.visitHistory(copy.to[lane], copy.bytes, [&](WordHistory &history, uint32_t) {
-      history.writer = static_cast<uint8_t>(warp.index);
-      history.writeTime = shared.clocks[warp.index * shared.numWarps + warp.index];
-      history.writeLane = static_cast<uint8_t>(lane);
+      history.writer = static_cast<uint8_t>(agent);
+      history.writeTime = time;
+      history.writeLane = agent == warp.index ? static_cast<uint8_t>(lane) : kUnknownLane;
       history.writeStep = shared.steps[warp.index];
       history.writeLine = copy.line;
     });
@@ -112,26 +117,31 @@ void commit(Warp &warp, const Instr &, uint32_t mask) {
     warp.committed[lane] += mask >> lane & 1;
 }
 
+void dropLanded(Warp &warp) {
+  warp.copies.erase(std::remove_if(warp.copies.begin(), warp.copies.end(), [](const PendingCopy &copy) { return copy.lanes == 0; }),
+                    warp.copies.end());
+}
+
 /// wait_group N: all but the N youngest groups of each thread have landed. `flags`: everything, committed or not.
 void wait(Warp &warp, const Instr &in, uint32_t mask) {
   for (PendingCopy &copy : warp.copies)
     for (uint32_t lanes = copy.lanes & mask; lanes; lanes &= lanes - 1) {
       int lane = __builtin_ctz(lanes);
       bool old = copy.group[lane] >= 0 && copy.group[lane] < warp.committed[lane] - in.offset;
-      if (in.flags || old)
-        land(warp, in, copy, lane);
+      if (in.flags || old) // it lands now, as a write of the waiting warp
+        land(warp, in, copy, lane, warp.index, warp.block->shared.history.empty() ? 0 : warp.block->shared.now(warp.index));
     }
-  size_t keep = 0;
-  for (size_t i = 0; i < warp.copies.size(); ++i)
-    if (warp.copies[i].lanes) {
-      if (keep != i)
-        warp.copies[keep] = warp.copies[i];
-      ++keep;
-    }
-  warp.copies.resize(keep);
+  dropLanded(warp);
 }
 
 } // namespace
+
+void landCopies(Warp &warp, const Instr &in, int lane, uint64_t before, uint32_t agent, uint32_t time) {
+  for (PendingCopy &copy : warp.copies)
+    if ((copy.lanes >> lane & 1) && copy.serial < before)
+      land(warp, in, copy, lane, agent, time);
+  dropLanded(warp);
+}
 
 bool decodeAsyncCopy(Decoder &d) {
   if (d.ast().opcode != "cp" || !d.take("async"))
@@ -139,6 +149,8 @@ bool decodeAsyncCopy(Decoder &d) {
   Instr &in = d.out();
   in.instrClass = InstrClass::AsyncCopy;
   in.ownInit = true;
+  if (d.take("mbarrier"))
+    return decodeTrackingArrival(d);
   if (d.take("commit_group")) {
     d.expectOperands(0, 0);
     in.handler = commit;

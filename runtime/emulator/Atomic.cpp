@@ -1,6 +1,8 @@
 // atom and red (PTX ISA 9.7.13.13, 9.7.13.14).
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
+#include "Atomic.h"
+
 #include "Access.h"
 #include "Decoder.h"
 #include "SmallFloat.h"
@@ -16,8 +18,6 @@ namespace fourfold {
 namespace emulator {
 
 namespace {
-
-enum class AtomicOp : uint8_t { Add, Min, Max, And, Or, Xor, Exch, Cas, Inc, Dec };
 
 template <class T>
 T bitsTo(uint64_t bits) {
@@ -226,6 +226,16 @@ void atomic(Warp &warp, const Instr &in, uint32_t mask) {
 }
 
 } // namespace
+
+void applyAtomic(uint8_t *address, AtomicOp op, Type type, uint64_t operand) {
+  int bytes = typeBytes(type);
+  if (bytes == 2)
+    exchange<uint16_t>(address, op, type, operand, 0);
+  else if (bytes == 4)
+    exchange<uint32_t>(address, op, type, operand, 0);
+  else
+    exchange<uint64_t>(address, op, type, operand, 0);
+}
 
 bool decodeAtomic(Decoder &d) {
   const std::string &opcode = d.ast().opcode;

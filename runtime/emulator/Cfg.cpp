@@ -8,6 +8,9 @@
 namespace fourfold {
 namespace emulator {
 
+/// Whether the next instruction follows.
+static bool goesOn(Flow flow) { return flow == Flow::Next || flow == Flow::Barrier || flow == Flow::Wait || flow == Flow::Call; }
+
 void findReconvergence(std::vector<Instr> &code) {
   // Basic blocks; block `numBlocks` is the virtual exit.
   size_t size = code.size();
@@ -15,7 +18,7 @@ void findReconvergence(std::vector<Instr> &code) {
   leads[0] = true;
   for (size_t i = 0; i < size; ++i) {
     const Instr &in = code[i];
-    if (in.flow == Flow::Next || in.flow == Flow::Barrier || in.flow == Flow::Call)
+    if (goesOn(in.flow))
       continue;
     leads[i + 1] = true;
     if (in.flow == Flow::Branch)
@@ -41,9 +44,9 @@ void findReconvergence(std::vector<Instr> &code) {
     else if (in.flow == Flow::BranchIndexed)
       for (uint32_t target : in.list)
         next.push_back(blockOf[target]);
-    else if (in.flow == Flow::Exit || in.flow == Flow::Return || in.flow == Flow::Trap)
-      next.push_back(numBlocks);
-    bool falls = in.flow == Flow::Next || in.flow == Flow::Barrier || in.flow == Flow::Call || conditional;
+    else if (in.flow == Flow::Exit || in.flow == Flow::Return)
+      next.push_back(numBlocks); // a trap ends everything: nobody waits for the lanes that execute it
+    bool falls = goesOn(in.flow) || conditional;
     if (falls && last + 1 < size)
       next.push_back(block + 1);
     for (uint32_t successor : next)

@@ -165,7 +165,7 @@ void Decoder::decodeOne(const Instruction &instruction) {
   } else {
     bool known = decodeMove(*this) || decodeInteger(*this) || decodeBits(*this) || decodeCompare(*this) ||
                  decodePairedFloat(*this) || decodeMixedFloat(*this) || decodeFloat(*this) || decodeHalf(*this) ||
-                 decodeConvert(*this) || decodeMemory(*this) || decodeAtomic(*this) || decodeControl(*this) ||
+                 decodeConvert(*this) || decodeBulkCopy(*this) || decodeMemory(*this) || decodeAtomic(*this) || decodeControl(*this) ||
                  decodeWarpWide(*this) || decodeAsyncCopy(*this) || decodeMatrix(*this) || decodeWgmma(*this) || decodeMbarrier(*this);
     if (!known)
       fail(fmt::format("instruction '{}' with these operands is not supported by the emulated device",
@@ -438,6 +438,8 @@ uint32_t Decoder::predicateDestination(const Operand &operand) {
 void Decoder::address(const Operand &operand, Space &space) {
   if (operand.kind != Operand::Address)
     fail("expects an address in brackets");
+  if (operand.elements.size() != 1)
+    fail("expects an address of one part: a tensor's coordinates do not belong here");
   const Operand &base = operand.elements[0];
   out().offset = operand.value;
   if (base.kind == Operand::Register) {

@@ -140,6 +140,8 @@ bool decodeAtomic(Decoder &decoder);
 bool decodeControl(Decoder &decoder);
 bool decodeWarpWide(Decoder &decoder);
 bool decodeAsyncCopy(Decoder &decoder);
+/// cp.async.bulk, cp.reduce.async.bulk, their tensor forms, and the fences that belong to them.
+bool decodeBulkCopy(Decoder &decoder);
 bool decodeMatrix(Decoder &decoder);
 bool decodeWgmma(Decoder &decoder);
 /// Puts guards before the instructions that touch registers of a wgmma.

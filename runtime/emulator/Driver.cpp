@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "Device.h"
+#include "TensorMap.h"
 
 #include <algorithm>
 #include <chrono>
@@ -569,6 +570,27 @@ CUresult eventElapsedTime(float *milliseconds, CUevent start, CUevent end) {
   if (!from || !to || !*from || !*to)
     return failWith(kErrorInvalidHandle, "an event was not recorded");
   *milliseconds = static_cast<float>((static_cast<double>(*to) - static_cast<double>(*from)) * 1e-6);
+  return kSuccess;
+}
+
+CUresult tensorMapEncodeTiled(void *tensorMap, int dataType, uint32_t rank, void *globalAddress, const uint64_t *globalDim,
+                              const uint64_t *globalStrides, const uint32_t *boxDim, const uint32_t *elementStrides, int interleave,
+                              int swizzle, int l2Promotion, int oobFill) {
+  FOURFOLD_CONTEXT(context);
+  auto refuse = [](int code, const std::string &text) { return failWith(code, "cuTensorMapEncodeTiled: " + text); };
+  if (kDevices[context->ordinal].major < 9)
+    return refuse(kErrorNotSupported, fmt::format("{} has no tensor maps: sm_90 and later do", kDevices[context->ordinal].target));
+  if (!tensorMap || reinterpret_cast<uintptr_t>(tensorMap) % 64)
+    return refuse(kErrorInvalidValue, tensorMap ? "the address of tensorMap is not a multiple of 64" : "tensorMap is null");
+  TensorMapRequest request{dataType,       rank,       reinterpret_cast<uint64_t>(globalAddress),
+                           globalDim,      globalStrides, boxDim,
+                           elementStrides, interleave, swizzle,
+                           l2Promotion,    oobFill};
+  TensorMap map;
+  bool isSupported;
+  if (std::string wrong = encodeTensorMap(request, &map, &isSupported); !wrong.empty())
+    return refuse(isSupported ? kErrorInvalidValue : kErrorNotSupported, wrong);
+  std::memcpy(tensorMap, &map, sizeof(map));
   return kSuccess;
 }
 

@@ -1,6 +1,7 @@
 // Runs the warps of a block: instruction loop, divergence, barriers.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
+#include "AsyncProxy.h"
 #include "Device.h"
 #include "Warp.h"
 
@@ -23,6 +24,8 @@ constexpr int kQuantum = 1 << 16;
 constexpr int kSuspectRounds = 8, kLongestSpin = 1 << 15;
 /// Another block may still write what this one waits for; this long it is given.
 constexpr std::chrono::seconds kPatience{20};
+/// A loop may give up by the clock.
+constexpr std::chrono::seconds kClockPatience{1};
 
 std::string trim(const std::string &text) {
   size_t first = text.find_first_not_of(" \t\r"), last = text.find_last_not_of(" \t\r");
@@ -102,6 +105,24 @@ void branchIndexed(Warp &warp, const Instr &in, uint32_t mask) {
       warp.stack.push_back(entry);
 }
 
+/// Another side of a branch goes on first, of each branch in turn: it may be what this side waits for. Since sm_70 lanes get on also where
+/// others of their warp spin.
+void turnToSibling(Warp &warp) {
+  std::vector<StackEntry> &stack = warp.stack;
+  std::vector<std::pair<size_t, size_t>> turns; // the entries from the second on are to go below those from the first on
+  for (size_t own = stack.size() - 1; own > 1; --own)
+    for (size_t other = own - 1; other > 0; --other)
+      if (stack[other].reconverge == stack[own].reconverge && !(stack[other].mask & stack[own].mask)) {
+        turns.emplace_back(other, own);
+        break;
+      }
+  if (turns.empty() || !warp.block->async)
+    return;
+  auto [other, own] = turns[warp.block->async->nextTurn(warp.index) % turns.size()];
+  auto at = [&](size_t i) { return stack.begin() + static_cast<std::ptrdiff_t>(i); };
+  std::rotate(at(other), at(own), stack.end());
+}
+
 /// Runs until the warp waits, ends or has had its turn.
 template <bool kChecks>
 void runWarp(Warp &warp, int quantum) {
@@ -170,6 +191,16 @@ void runWarp(Warp &warp, int quantum) {
       if (mask)
         report(warp, in, __builtin_ctz(mask), device::kErrorIllegalInstruction, "the kernel executed a trap");
       ++top->pc;
+      break;
+    case Flow::Wait:
+      if (mask)
+        in.handler(warp, in, mask);
+      ++warp.stack.back().pc;
+      if (warp.yields) {
+        warp.yields = false;
+        turnToSibling(warp);
+        return;
+      }
       break;
     case Flow::Barrier:
       ++top->pc;
@@ -247,6 +278,11 @@ private:
            counts[static_cast<size_t>(InstrClass::AsyncCopy)];
   }
 
+  uint64_t countLoads() const {
+    const auto &counts = block.counters.warpInstructions;
+    return counts[static_cast<size_t>(InstrClass::GlobalLoad)] + counts[static_cast<size_t>(InstrClass::Atomic)];
+  }
+
   const Warp &firstReady() const {
     for (const Warp &warp : block.warps)
       if (warp.state == Warp::State::Ready)
@@ -256,6 +292,8 @@ private:
 
   void look() {
     std::string dump;
+    bool readsClock = false;
+    uint64_t before = countLoads();
     for (Warp &warp : block.warps) {
       if (warp.state != Warp::State::Ready) {
         dump += warp.state == Warp::State::Done
@@ -264,9 +302,15 @@ private:
         continue;
       }
       int first, last;
+      uint64_t failures = block.async ? block.async->failedWaits(warp.index) : 0;
       if (!repeats(warp, &first, &last)) {
-        progress();
-        return;
+        // A loop that also reads a clock never repeats: what it waits for is an mbarrier that nobody changes.
+        if (!failures || block.async->failedWaits(warp.index) <= failures) {
+          progress();
+          return;
+        }
+        readsClock = true;
+        continue;
       }
       dump += fmt::format("; warp {} repeats lines {} to {} with the same registers", warp.index, first, last);
     }
@@ -274,13 +318,14 @@ private:
     since = spinning ? since : now;
     spinning = true;
     const unsigned *grid = block.launch->grid;
-    bool alone = uint64_t{grid[0]} * grid[1] * grid[2] == 1 || state().options.threads == 1;
-    if (!alone && now - since < kPatience)
+    // Other blocks can only be seen in memory that they share.
+    bool alone = uint64_t{grid[0]} * grid[1] * grid[2] == 1 || state().options.threads == 1 || countLoads() == before;
+    if (now - since < (!alone ? kPatience : readsClock ? kClockPatience : kPatience.zero()))
       return;
     const Warp &warp = firstReady();
     report(warp, warp.kernel->code[warp.pc], -1, device::kErrorLaunchTimeout,
            "the block spins for ever: nothing that runs writes what it waits for (lanes of a warp run in lockstep, blocks start in "
-           "order)" + dump);
+           "order)" + dump + (block.async ? block.async->describeWaits() : ""));
   }
 
   Block &block;
@@ -338,7 +383,7 @@ void runBlock(Block &block) {
       watchdog.progress();
     if (progress || done == block.warps.size())
       continue;
-    std::string dump;
+    std::string dump = block.async ? block.async->describeWaits() : "";
     const Warp *first = nullptr;
     for (const Warp &warp : block.warps) {
       if (warp.state != Warp::State::AtBarrier) {
@@ -352,6 +397,8 @@ void runBlock(Block &block) {
     }
     report(*first, first->kernel->code[first->pc], -1, device::kErrorLaunchFailed, "deadlock: every warp waits" + dump);
   }
+  if (block.async)
+    block.async->finish();
 }
 
 } // namespace emulator

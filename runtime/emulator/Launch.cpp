@@ -1,6 +1,7 @@
 // Launches: checks of the host's arguments, blocks over threads, counters.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
+#include "AsyncProxy.h"
 #include "Device.h"
 
 #include <algorithm>
@@ -135,7 +136,11 @@ void startBlock(Worker &worker, const Launch &launch, unsigned linear) {
   block.index[1] = linear / launch.grid[0] % launch.grid[1];
   block.index[2] = linear / (launch.grid[0] * launch.grid[1]);
   bool trackRaces = launch.checks == CheckLevel::Full && !kernel.sharesByFlags;
-  block.shared.prepare(launch.sharedBytes, static_cast<uint32_t>(block.warps.size()), trackRaces);
+  block.shared.prepare(launch.sharedBytes, static_cast<uint32_t>(block.warps.size()), trackRaces,
+                       kernel.usesMbarriers ? kNumCopiers : 0, kernel.usesAsyncProxy);
+  block.async.reset();
+  if (kernel.usesMbarriers)
+    block.async = std::make_shared<AsyncProxy>(block);
   if (kernel.sharedBegin < kSharedStart) { // reserved memory is there before the kernel
     std::fill_n(block.shared.data.begin() + kernel.sharedBegin, kSharedStart - kernel.sharedBegin, uint8_t{0});
     std::fill_n(block.shared.shadow.begin() + kernel.sharedBegin, kSharedStart - kernel.sharedBegin, uint8_t{kByteWritten});
@@ -159,6 +164,8 @@ void startBlock(Worker &worker, const Launch &launch, unsigned linear) {
     warp.calls.clear();
     std::fill_n(warp.stackTop, kLanes, kernel.stackStart);
     warp.copies.clear();
+    warp.copiesIssued = 0;
+    warp.yields = false;
     std::fill_n(warp.committed, kLanes, 0);
     warp.uninitLine = 0;
     ++block.counters.blocks;

@@ -297,15 +297,12 @@ bool decodeMemory(Decoder &d) {
     return true;
   }
   if (op == "membar" || op == "fence") {
-    // Nothing here uses another proxy than the generic one, so these fences order nothing more.
+    // Fences of the async proxy, of mbarrier.init and of tensor maps are in BulkCopy.cpp. No other proxy changes a result here.
     if (d.take("proxy")) {
-      if (!d.take("async") && !d.take("alias"))
+      if (!d.take("alias"))
         return false;
-      for (const char *mod : {"global", "shared::cta", "shared::cluster"})
-        d.take(mod);
       d.expectOperands(0, 0);
     }
-    d.take("mbarrier_init");
     for (const char *mod : {"cta", "gl", "gpu", "sys", "cluster", "sc", "acq_rel", "acquire", "release"})
       d.take(mod);
     in.handler = nothing;

@@ -4,9 +4,11 @@
 #include "Mbarrier.h"
 
 #include "Access.h"
+#include "AsyncProxy.h"
 
 #include "runtime/device/Driver.h"
 
+#include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
 
@@ -19,9 +21,9 @@ constexpr uint32_t kMaxCount = (1u << 20) - 1;
 constexpr uint32_t kAddressBytes = 8;
 
 /// Instr::variant.
-enum : uint8_t { kInit, kInval, kArrive, kArriveDrop, kExpectTx, kCompleteTx, kWait, kPendingCount };
+enum : uint8_t { kInit, kInval, kArrive, kArriveDrop, kExpectTx, kCompleteTx, kWait, kPendingCount, kTrack };
 /// Instr::flags.
-constexpr uint32_t kAddsTx = 1, kNoComplete = 2, kParity = 4;
+constexpr uint32_t kAddsTx = 1, kNoComplete = 2, kParity = 4, kRelaxed = 8, kNoInc = 16;
 
 /// An mbarrier is one 64-bit word of shared memory, which is also the state token that an arrival returns: pending
 /// arrivals (20 bits), arrivals of the next phase (20), transaction count (21, signed), parity of the phase (1).
@@ -39,11 +41,12 @@ struct Object {
     return uint64_t{pending} | uint64_t{expected} << 20 | uint64_t{static_cast<uint32_t>(tx) & 0x1fffff} << 40 |
            uint64_t{phase} << 61;
   }
-  void completeIfDone() {
+  bool completeIfDone() {
     if (pending || tx)
-      return;
+      return false;
     phase ^= 1;
     pending = expected;
+    return true;
   }
   std::string describe() const {
     return fmt::format("phase of parity {}, {} of {} arrivals pending, transaction count {}", phase, pending, expected,
@@ -73,6 +76,7 @@ Object objectAt(Warp &warp, const Instr &in, int lane, const Place &place) {
              fmt::format("no mbarrier was initialised at shared address {:#x}, or its bytes were overwritten: "
                          "execute mbarrier.init, and a barrier, before",
                          place.address));
+  asyncProxyOf(warp).requireOrdered(warp, in, lane, static_cast<uint32_t>(place.address));
   uint64_t word;
   std::memcpy(&word, place.data, sizeof(word));
   return Object::unpack(word);
@@ -87,18 +91,26 @@ void addTx(Warp &warp, const Instr &in, int lane, Object &object, int64_t amount
   object.tx = static_cast<int32_t>(sum);
 }
 
-void arrive(Warp &warp, const Instr &in, int lane, Object &object, uint32_t count) {
-  if (count == 0 || count > object.pending)
+/// Returns whether the phase is complete.
+bool arrive(Warp &warp, const Instr &in, int lane, Object &object, uint32_t count, uint32_t address) {
+  int64_t bytes;
+  uint32_t arrivals;
+  asyncProxyOf(warp).underWay(address, &bytes, &arrivals);
+  if (count == 0 || count > object.pending - std::min(object.pending, arrivals))
     report(warp, in, lane, device::kErrorLaunchFailed,
-           fmt::format("{} arrivals at an mbarrier that takes 1 to {} more in this phase ({})", count, object.pending,
-                       object.describe()));
+           fmt::format("{} arrivals at an mbarrier that takes 1 to {} more in this phase ({}){}", count,
+                       object.pending - std::min(object.pending, arrivals), object.describe(),
+                       bytes || arrivals ? fmt::format(": copies of {} bytes are under way to it, and nobody has waited for the phase they "
+                                                       "complete",
+                                                       bytes)
+                                         : ""));
   object.pending -= count;
   if (in.variant == kArriveDrop)
     object.expected -= count;
   if ((in.flags & kNoComplete) && object.pending == 0)
     report(warp, in, lane, device::kErrorLaunchFailed,
            fmt::format("an arrival with .noComplete completes the phase ({})", object.describe()));
-  object.completeIfDone();
+  return object.completeIfDone();
 }
 
 uint32_t operandOf(Warp &warp, const Instr &in, int lane) { return warp.reg<uint32_t>(in.src[1])[lane]; }
@@ -115,6 +127,7 @@ void initialise(Warp &warp, const Instr &in, int lane, const Place &place) {
   uint64_t word = Object{count, count, 0, 0}.pack();
   std::memcpy(place.data, &word, sizeof(word));
   std::memset(place.shadow, kByteMbarrier, kAddressBytes);
+  asyncProxyOf(warp).initialise(warp, in, static_cast<uint32_t>(place.address));
 }
 
 void update(Warp &warp, const Instr &in, uint32_t mask) {
@@ -130,23 +143,42 @@ void update(Warp &warp, const Instr &in, uint32_t mask) {
       continue;
     }
     Object object = objectAt(warp, in, lane, place);
+    AsyncProxy &async = asyncProxyOf(warp);
+    auto address = static_cast<uint32_t>(place.address);
     uint64_t before = object.pack();
+    bool isComplete = false;
     switch (in.variant) {
     case kInval:
+      async.invalidate(warp, in, lane, address);
       std::memset(place.shadow, kByteUnwritten, kAddressBytes);
       continue;
+    case kTrack:
+      if (!(in.flags & kNoInc)) {
+        if (object.pending == kMaxCount)
+          report(warp, in, lane, device::kErrorLaunchFailed, "the pending count of the mbarrier is at its largest");
+        ++object.pending;
+      }
+      async.trackCopies(warp, lane, address);
+      break;
     case kExpectTx:
       addTx(warp, in, lane, object, operandOf(warp, in, lane));
+      async.expect(address, operandOf(warp, in, lane));
       break;
     case kCompleteTx:
       addTx(warp, in, lane, object, -int64_t{operandOf(warp, in, lane)});
-      object.completeIfDone();
+      async.complete(address, operandOf(warp, in, lane));
+      isComplete = object.completeIfDone();
       break;
     default:
-      if (in.flags & kAddsTx)
+      if (in.flags & kAddsTx) {
         addTx(warp, in, lane, object, operandOf(warp, in, lane));
-      arrive(warp, in, lane, object, warp.reg<uint32_t>(in.src[2])[lane]);
+        async.expect(address, operandOf(warp, in, lane));
+      }
+      async.arrive(warp, address, !(in.flags & kRelaxed));
+      isComplete = arrive(warp, in, lane, object, warp.reg<uint32_t>(in.src[2])[lane], address);
     }
+    if (isComplete)
+      async.completePhase(warp, in, address);
     uint64_t word = object.pack();
     std::memcpy(place.data, &word, sizeof(word));
     if (in.variant == kArrive || in.variant == kArriveDrop)
@@ -162,7 +194,8 @@ void wait(Warp &warp, const Instr &in, uint32_t mask) {
   uint32_t done = 0;
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
     int lane = __builtin_ctz(rest);
-    Object object = objectAt(warp, in, lane, placeOf(warp, in, lane, addresses[lane]));
+    Place place = placeOf(warp, in, lane, addresses[lane]);
+    Object object = objectAt(warp, in, lane, place);
     uint32_t phase;
     if (in.flags & kParity) {
       phase = operandOf(warp, in, lane);
@@ -171,8 +204,27 @@ void wait(Warp &warp, const Instr &in, uint32_t mask) {
     } else {
       phase = Object::unpack(warp.reg<uint64_t>(in.src[1])[lane]).phase;
     }
-    done |= static_cast<uint32_t>(phase != object.phase) << lane;
+    AsyncProxy &async = asyncProxyOf(warp);
+    auto address = static_cast<uint32_t>(place.address);
+    if (phase == object.phase) {
+      // What is under way lands now, if that completes the phase.
+      int64_t bytes;
+      uint32_t arrivals;
+      async.underWay(address, &bytes, &arrivals);
+      if ((bytes || arrivals) && object.pending == arrivals && object.tx == bytes) {
+        object.pending = 0;
+        object.tx = 0;
+        object.completeIfDone();
+        uint64_t word = object.pack();
+        std::memcpy(place.data, &word, sizeof(word));
+        async.completePhase(warp, in, address);
+      }
+    }
+    bool isDone = phase != object.phase;
+    async.waited(warp, in, address, phase, isDone, !(in.flags & kRelaxed));
+    done |= static_cast<uint32_t>(isDone) << lane;
   }
+  warp.yields = done != mask;
   uint32_t *out = warp.reg<uint32_t>(in.dst);
   *out = (*out & ~mask) | done;
   warp.setInit(in.dst, mask, mask);
@@ -185,19 +237,22 @@ void pendingCount(Warp &warp, const Instr &in, uint32_t mask) {
   }
 }
 
-void takeOrder(Decoder &d) {
-  for (const char *mod : {"relaxed", "acquire", "release", "cta", "cluster"})
+void takeOrder(Decoder &d, bool *isRelaxed) {
+  *isRelaxed = d.take("relaxed");
+  for (const char *mod : {"acquire", "release", "cta", "cluster"})
     d.take(mod);
 }
 
+/// Where the phase is not complete, others go on at once: try_wait may suspend the thread, test_wait stands in a loop.
 void decodeWait(Decoder &d, Instr &in, Space space) {
   in.handler = wait;
   in.variant = kWait;
   in.flags = d.take("parity") ? kParity : 0;
+  in.flow = Flow::Wait;
   d.expectOperands(3, 4);
   in.dst = d.predicateDestination(d.operand(0));
   d.address(d.operand(1), space);
-  in.src[1] = in.flags ? d.source32(d.operand(2)) : d.source(d.operand(2), Type::B64);
+  in.src[1] = in.flags & kParity ? d.source32(d.operand(2)) : d.source(d.operand(2), Type::B64);
   if (d.numOperands() == 4)
     d.source32(d.operand(3)); // for how long to suspend: changes no result
 }
@@ -222,13 +277,51 @@ void decodeArrive(Decoder &d, Instr &in, Space space) {
 
 bool isMbarrier(const Instr &in) { return in.handler == update || in.handler == wait; }
 
+bool isMbarrierUse(const Instr &in) { return isMbarrier(in) && in.variant != kInit && in.variant != kInval; }
+
+void requireSignalable(Warp &warp, const Instr &in, int lane, uint64_t address) {
+  if (address % kAddressBytes)
+    report(warp, in, lane, device::kErrorMisalignedAddress, fmt::format("the mbarrier's address {:#x} is not a multiple of 8", address));
+  if (address < kSharedStart || address + kAddressBytes > warp.launch->sharedBytes)
+    report(warp, in, lane, device::kErrorIllegalAddress,
+           fmt::format("the mbarrier's shared address {:#x} is out of bounds: the block's shared memory is [{:#x}, {:#x})", address,
+                       kSharedStart, warp.launch->sharedBytes));
+  SharedMemory &shared = warp.block->shared;
+  objectAt(warp, in, lane, {&shared.data[address], &shared.shadow[address], address});
+  asyncProxyOf(warp).requireFenced(warp, in, lane, static_cast<uint32_t>(address));
+}
+
+std::string describeMbarrier(const SharedMemory &shared, uint32_t address) {
+  uint64_t word;
+  std::memcpy(&word, &shared.data[address], sizeof(word));
+  return Object::unpack(word).describe();
+}
+
+bool decodeTrackingArrival(Decoder &d) {
+  Instr &in = d.out();
+  if (!d.take("arrive"))
+    return false;
+  in.handler = update;
+  in.variant = kTrack;
+  in.flags = d.take("noinc") ? kNoInc : 0;
+  in.instrClass = InstrClass::SharedStore;
+  d.result().usesMbarriers = true;
+  Space space = d.take("shared") || d.take("shared::cta") ? Space::Shared : Space::Generic;
+  if (d.requireType() != Type::B64)
+    d.fail("an mbarrier has type .b64");
+  d.expectOperands(1, 1);
+  d.address(d.operand(0), space);
+  in.space = space;
+  return true;
+}
+
 bool decodeMbarrier(Decoder &d) {
   if (d.ast().opcode != "mbarrier")
     return false;
   Instr &in = d.out();
   in.instrClass = InstrClass::Barrier;
   in.ownInit = true;
-  d.result().sharesByFlags = true; // order comes from the barrier, which the race check does not follow
+  d.result().usesMbarriers = true;
   static const std::pair<const char *, uint8_t> names[] = {{"init", kInit},
                                                            {"inval", kInval},
                                                            {"arrive", kArrive},
@@ -247,7 +340,8 @@ bool decodeMbarrier(Decoder &d) {
     return false;
   in.variant = static_cast<uint8_t>(operation);
   Space space = d.take("shared") || d.take("shared::cta") ? Space::Shared : Space::Generic;
-  takeOrder(d);
+  bool isRelaxed;
+  takeOrder(d, &isRelaxed);
   d.requireType();
   in.handler = update;
   if (operation != kWait && operation != kPendingCount)
@@ -263,10 +357,12 @@ bool decodeMbarrier(Decoder &d) {
     return true;
   case kWait:
     decodeWait(d, in, space);
+    in.flags |= isRelaxed ? kRelaxed : 0;
     return true;
   case kArrive:
   case kArriveDrop:
     decodeArrive(d, in, space);
+    in.flags |= isRelaxed ? kRelaxed : 0;
     return true;
   default:
     d.expectOperands(operation == kInval ? 1 : 2, operation == kInval ? 1 : 2);

@@ -5,6 +5,7 @@
 #define FOURFOLD_RUNTIME_EMULATOR_MBARRIER_H
 
 #include "Decoder.h"
+#include "SharedMemory.h"
 
 namespace fourfold {
 namespace emulator {
@@ -15,6 +16,18 @@ inline constexpr uint8_t kByteMbarrier = 3;
 
 /// Whether the instruction accesses an mbarrier as one.
 bool isMbarrier(const Instr &in);
+
+/// Whether it is one that warps may do at once: not mbarrier.init and mbarrier.inval.
+bool isMbarrierUse(const Instr &in);
+
+/// Checks that `address` (of shared memory) holds an object that a copy by this thread may signal.
+void requireSignalable(Warp &warp, const Instr &in, int lane, uint64_t address);
+
+/// "phase of parity 0, 1 of 1 arrivals pending, transaction count 0"
+std::string describeMbarrier(const SharedMemory &shared, uint32_t address);
+
+/// cp.async.mbarrier.arrive; `mbarrier` has been taken.
+bool decodeTrackingArrival(Decoder &decoder);
 
 /// Returns false if the opcode is not `mbarrier`.
 bool decodeMbarrier(Decoder &decoder);

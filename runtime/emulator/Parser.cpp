@@ -506,8 +506,13 @@ private:
     if (accept("[")) {
       result.kind = Operand::Address;
       result.elements.push_back(operand());
-      if (accept(","))
-        fail("tensor and multi-part addresses are not supported");
+      if (accept(",")) { // a tensor: [map, {coordinates}]
+        result.elements.push_back(operand());
+        if (result.elements.back().kind != Operand::Vector || at(","))
+          fail("an address of several parts must be [map, {coordinates}]: im2col offsets are not supported");
+        expect("]");
+        return result;
+      }
       if (accept("+"))
         result.value = integer();
       else if (at("-"))

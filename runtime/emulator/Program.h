@@ -41,7 +41,7 @@ inline constexpr uint32_t kSharedStart = 1024;
 inline constexpr uint32_t kReservedShared0 = 256, kReservedShared1 = 512;
 
 /// How the interpreter's loop treats an instruction.
-enum class Flow : uint8_t { Next, Branch, BranchIndexed, Call, Return, Exit, Barrier, Trap };
+enum class Flow : uint8_t { Next, Branch, BranchIndexed, Call, Return, Exit, Barrier, Trap, Wait };
 
 struct Instr {
   Handler handler = nullptr;
@@ -123,6 +123,8 @@ struct Kernel {
   bool usesHeap = false; // calls malloc
   uint32_t sharedBegin = kSharedStart; // less where the kernel asks for reserved shared memory
   bool usesWgmma = false;
+  bool usesMbarriers = false; // or bulk copies
+  bool usesAsyncProxy = false; // bulk copies
   std::map<uint32_t, RegisterGuard> registerGuards; // by instruction; only in a kernel that uses wgmma
   std::shared_ptr<const std::vector<std::string>> source;
 };

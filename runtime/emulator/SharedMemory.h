@@ -31,22 +31,29 @@ struct SharedMemory {
   std::vector<uint8_t> data, shadow;
   std::vector<WordHistory> history; // of words; empty: races are not tracked
   std::vector<std::array<WordHistory, 4>> parts; // of words that are split
-  std::vector<uint32_t> clocks;     // [warp][warp]: what the first knows of the second
+  std::vector<uint32_t> clocks;     // [warp][agent]: what the first knows of the second
+  std::vector<uint32_t> fenced;     // [warp][agent]: what of that fence.proxy.async showed to the async proxy; empty: not followed
   std::vector<uint32_t> steps;      // by warp: how often its lanes waited for each other
   uint32_t numWarps = 0;
+  uint32_t numAgents = 0; // warps, and after them those that copy on their own (see AsyncProxy.h)
 
-  void prepare(uint32_t bytes, uint32_t warps, bool trackRaces) {
+  /// `copiers`: agents besides the warps.
+  void prepare(uint32_t bytes, uint32_t warps, bool trackRaces, uint32_t copiers = 0, bool trackFences = false) {
     data.resize(bytes + 16);
     shadow.assign(bytes + 16, kByteUnwritten);
     numWarps = warps;
+    numAgents = warps + copiers;
+    fenced.clear();
     history.clear();
     parts.clear();
     if (trackRaces) {
       history.resize(bytes / 4 + 5);
-      clocks.assign(size_t{warps} * warps, 0);
+      clocks.assign(size_t{warps} * numAgents, 0);
+      if (trackFences)
+        fenced.assign(clocks.size(), 0);
       steps.assign(warps, 1);
       for (uint32_t i = 0; i < warps; ++i)
-        clocks[i * warps + i] = 1;
+        clocks[i * numAgents + i] = 1;
     }
   }
 
@@ -71,8 +78,9 @@ struct SharedMemory {
   }
 
   bool ordered(uint32_t warp, uint32_t other, uint32_t time) const {
-    return other == 0xff || other == warp || clocks[warp * numWarps + other] >= time;
+    return other == 0xff || other == warp || clocks[warp * numAgents + other] >= time;
   }
+  uint32_t now(uint32_t warp) const { return clocks[warp * numAgents + warp]; }
 
   /// The lanes of a warp learn what the others of it did.
   void synchronizeLanes(uint32_t warp) {
@@ -84,17 +92,26 @@ struct SharedMemory {
   void synchronize(uint32_t set) {
     if (history.empty())
       return;
-    std::vector<uint32_t> joined(numWarps, 0);
-    for (uint32_t i = 0; i < numWarps; ++i)
-      if (set >> i & 1)
-        for (uint32_t j = 0; j < numWarps; ++j)
-          joined[j] = joined[j] > clocks[i * numWarps + j] ? joined[j] : clocks[i * numWarps + j];
+    share(clocks, set);
+    if (!fenced.empty())
+      share(fenced, set);
     for (uint32_t i = 0; i < numWarps; ++i)
       if (set >> i & 1) {
-        std::memcpy(&clocks[i * numWarps], joined.data(), numWarps * 4);
-        ++clocks[i * numWarps + i];
+        ++clocks[i * numAgents + i];
         ++steps[i];
       }
+  }
+
+private:
+  void share(std::vector<uint32_t> &table, uint32_t set) {
+    std::vector<uint32_t> joined(numAgents, 0);
+    for (uint32_t i = 0; i < numWarps; ++i)
+      if (set >> i & 1)
+        for (uint32_t j = 0; j < numAgents; ++j)
+          joined[j] = joined[j] > table[i * numAgents + j] ? joined[j] : table[i * numAgents + j];
+    for (uint32_t i = 0; i < numWarps; ++i)
+      if (set >> i & 1)
+        std::memcpy(&table[i * numAgents], joined.data(), numAgents * 4);
   }
 };
 

@@ -46,6 +46,7 @@ struct PendingCopy {
   uint32_t sourceBytes[kLanes];
   int32_t group[kLanes]; // -1: not committed
   uint8_t snapshot[kLanes][16];
+  uint64_t serial; // of the warp, from 0
 };
 
 struct StackEntry {
@@ -53,6 +54,7 @@ struct StackEntry {
 };
 
 struct Block;
+class AsyncProxy;
 class WgmmaState;
 
 /// A call that has not returned for all of its lanes.
@@ -78,6 +80,7 @@ struct Warp {
   uint32_t live = kAllLanes;    // and have not exited
   State state = State::Ready;
   bool checks = true;
+  bool yields = false; // after an instruction with Flow::Wait: others go on first
   uint32_t barrier = 0;
   uint32_t pc = 0; // also the instruction to blame
   std::vector<StackEntry> stack;
@@ -86,6 +89,7 @@ struct Warp {
   std::vector<uint8_t> local; // of all lanes, lane after lane
   std::vector<PendingCopy> copies;
   int32_t committed[kLanes] = {};
+  uint64_t copiesIssued = 0;
   Allocation *lastAllocation = nullptr;
   // Where bytes never written were last loaded: the likely origin of an uninitialised register.
   int32_t uninitLine = 0;
@@ -119,6 +123,7 @@ struct Block {
   uint32_t mmaScratch[4][kLanes] = {};
   uint64_t instructions = 0; // for %clock
   std::shared_ptr<WgmmaState> wgmma; // of a kernel that uses wgmma
+  std::shared_ptr<AsyncProxy> async; // of a kernel that uses mbarriers or bulk copies
 };
 
 /// Throws the Finding with kernel, line, instruction, block and thread put in front. `lane` < 0: the whole warp.

@@ -7,6 +7,7 @@
 #include "Wgmma.h"
 
 #include "Access.h"
+#include "AsyncProxy.h"
 #include "Decoder.h"
 #include "ElementFormat.h"
 #include "Matrix.h"
@@ -78,6 +79,7 @@ std::vector<uint8_t> WgmmaState::read(Warp &warp, const Instr &in, const MatrixD
   std::vector<uint8_t> bytes(size_t{rows} * kRowBytesAStep);
   auto chunk = [&](uint32_t row, uint32_t column) {
     uint32_t address = matrix.chunkAddress(row, column, isKMajor);
+    asyncProxyReads(warp, in, -1, address, 16);
     LanePointer pointer = checkedPointer(warp, in, 0, Space::Shared, address, 16, AccessKind::Read);
     for (uint32_t i = 0; warp.checks && i < 16; ++i)
       if (pointer.shadow[i] == kByteUnwritten)
@@ -374,7 +376,7 @@ bool decodeWgmma(Decoder &d) {
   Instr &in = d.out();
   in.ownInit = true;
   in.instrClass = InstrClass::Mma;
-  d.result().usesWgmma = true;
+  d.result().usesWgmma = d.result().usesMbarriers = d.result().usesAsyncProxy = true; // fences of the async proxy matter
   if (d.take("mma_async")) {
     if (d.take("sp"))
       d.fail("sparse wgmma is not supported by the emulated device");

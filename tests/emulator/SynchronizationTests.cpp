@@ -103,7 +103,7 @@ TEST(Mbarrier, Misuse) {
 TEST(Mbarrier, RemoteAndUnknownFormsAreRefused) {
   Device device;
   for (const char *line : {"mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%r2];",
-                           "fence.proxy.tensormap::generic.release.gpu;"}) {
+                           "fence.proxy.tensormap::generic.acquire.gpu [%rd0], 64;", "fence.mbarrier_init.release.cta;"}) {
     EXPECT_EQ(device.load(kernel(1, line)), kErrorInvalidPtx) << line;
     EXPECT_NE(lastFinding().find("line 14"), std::string::npos) << lastFinding();
   }
@@ -140,6 +140,25 @@ TEST(Registers, SetMaxNReg) {
   Device device;
   for (const char *count : {"20", "42", "264"})
     EXPECT_EQ(device.load(kernel(1, std::string("setmaxnreg.inc.sync.aligned.u32 ") + count + ";")), kErrorInvalidPtx);
+}
+
+TEST(Mbarrier, LanesOfAWarpMayWaitForEachOther) {
+  // One side of a branch waits for what the other does, whichever comes first; so do the innermost of several.
+  std::string wait = "mbarrier.WAIT.parity.shared::cta.b64 %p4, [%r2], 0;\n@!%p4 bra ";
+  std::string arrive = "mbarrier.arrive.shared::cta.b64 _, [%r2];\n";
+  for (std::string kind : {"try_wait", "test_wait"})
+    for (std::string guard : {"@%p0 bra OTHER;\n", "@!%p0 bra OTHER;\n"})
+      for (bool otherArrives : {false, true}) {
+        std::string spin = "setp.lt.u32 %p5, %r0, 9;\n@%p5 bra LOW;\nW1: " + wait + "W1;\nbra DONE;\nLOW: " + wait + "LOW;\nbra DONE;\n";
+        bool isZero = (guard[1] == '%') == otherArrives; // whether thread 0 alone arrives
+        std::string text = init(isZero ? 1 : 31) + guard + (otherArrives ? spin : arrive + "bra DONE;\n") + "OTHER: " +
+                           (otherArrives ? arrive : spin) + "DONE: st.global.u32 [%rd11], %r0;\n";
+        for (size_t at; (at = text.find("WAIT")) != std::string::npos;)
+          text.replace(at, 4, kind);
+        std::vector<uint32_t> out = run(kSuccess, text);
+        for (uint32_t i = 0; i < 32; ++i)
+          EXPECT_EQ(out[i], i);
+      }
 }
 
 TEST(MbarrierWatchdog, ArrivalsAreProgress) {

@@ -124,9 +124,9 @@ std::string step(const std::string &beforeStep, const std::string &afterStep) {
 }
 
 std::string run(const std::string &beforeStep, const std::string &afterStep, std::vector<float> *result = nullptr,
-                CheckLevel checks = CheckLevel::Full) {
+                CheckLevel checks = CheckLevel::Full, const std::string &body = "") {
   Device device("sm_90a", checks);
-  std::string ptx = kernel(1, step(beforeStep, afterStep), ".shared .align 128 .b8 memory[1024];", "sm_90a", "8.0");
+  std::string ptx = kernel(1, body.empty() ? step(beforeStep, afterStep) : body, ".shared .align 128 .b8 memory[1024];", "sm_90a", "8.0");
   if (device.load(ptx) != kSuccess)
     return lastFinding();
   CUdeviceptr out = device.alloc(512);
@@ -153,6 +153,16 @@ TEST(WgmmaFindings, RightProgram) {
 TEST(WgmmaFindings, MissingFence) {
   expectIn("wgmma.fence is missing", run("", kEnd));
   expectIn("wgmma.fence is missing: a register of A was written at line", run(std::string(kFence) + "add.u32 %r12, %r12, 0;\n", kEnd));
+}
+
+TEST(WgmmaFindings, MissingProxyFence) {
+  std::string body = step(kFence, kEnd), fence = "fence.proxy.async.shared::cta;";
+  size_t at = body.find(fence);
+  ASSERT_EQ(run("", "", nullptr, CheckLevel::Full, body), "");
+  body.replace(at, fence.size(), "");
+  expectIn("fence.proxy.async is missing: the async proxy accesses shared address", run("", "", nullptr, CheckLevel::Full, body));
+  body.insert(body.find("bar.sync 0;") + 11, "\n" + fence); // after the barrier will do, too
+  EXPECT_EQ(run("", "", nullptr, CheckLevel::Full, body), "");
 }
 
 TEST(WgmmaFindings, MissingWait) {

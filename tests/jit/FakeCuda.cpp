@@ -152,6 +152,12 @@ FAKE CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned c
   return emulated().moduleLoadDataEx(module, cubin ? text + kHeader : text, count, options, values);
 }
 
+FAKE CUresult cuTensorMapEncodeTiled(void *tensorMap, int dataType, uint32_t rank, void *globalAddress, const uint64_t *globalDim,
+                                    const uint64_t *globalStrides, const uint32_t *boxDim, const uint32_t *elementStrides,
+                                    int interleave, int swizzle, int l2Promotion, int oobFill) {
+  return emulated().tensorMapEncodeTiled(tensorMap, dataType, rank, globalAddress, globalDim, globalStrides, boxDim, elementStrides,
+                                         interleave, swizzle, l2Promotion, oobFill);
+}
 FAKE CUresult cuLaunchKernel(CUfunction function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX,
                              unsigned blockY, unsigned blockZ, unsigned sharedBytes, CUstream stream, void **params,
                              void **extra) {

@@ -108,6 +108,39 @@ class EmulateTest(unittest.TestCase):
         done = self.expect(0, os.path.join(PTX, "print.ptx"), "--arg", "in:x.npy", "--arg", "i64:-5000000000")
         self.assertEqual(done.stdout, "".join("thread %d of 32  |  %d.00%%|text|-5000000000|c|0xff|  -7\n" % (i, i) for i in range(2)))
 
+    def tiles(self, name, box, to, *more):
+        maps = ("--arg", "tensormap:in:x.npy," + box, "--arg", "tensormap:out:%s,f32,4x96,%s" % (to, box))
+        return (os.path.join(PTX, name), "--grid", "3", "--block", "64", *maps, *more)
+
+    def test_tensor_maps(self):
+        # 4 rows of 96: the tile of 16 x 32 reaches over the end.
+        for box in ("box=16x32,swizzle=128B", "box=16x32", "box=16x32,fill=nan,steps=1x1"):
+            self.expect(0, *self.tiles("scale_tiles.ptx", box, "y.npy"))
+            header, values = read_floats(self.path("y.npy"))
+            self.assertEqual(list(values), [2 * (i % 7) for i in range(384)])
+            self.assertIn("(4, 96)", header)
+        self.expect(1, *self.tiles("scale_tiles_unfenced.ptx", "box=16x32,swizzle=128B", "z.npy"), error="fence.proxy.async is missing")
+        self.assertFalse(os.path.exists(self.path("z.npy")))
+        self.expect(0, *self.tiles("scale_tiles_unfenced.ptx", "box=16x32", "z.npy", "--check", "fast"))
+        # A box of 15 rows brings fewer bytes than the kernel waits for.
+        self.expect(1, *self.tiles("scale_tiles.ptx", "box=15x32", "z.npy"), error="2048 bytes are expected in this phase, 1920")
+        for map, error in (
+            ("tensormap:in:x.npy", "the array has 2 dimensions, the box 0"),
+            ("tensormap:in:x.npy,box=16x32,steps=1", "the array has 2 dimensions, 1 steps"),
+            ("tensormap:in:x.npy,box=16x-1", "'16x-1' is not a list of extents"),
+            ("tensormap:in:x.npy,box=16x32,swizzle=16B", "swizzle '16B' is not none, 32B"),
+            ("tensormap:in:x.npy,box=16x32,fill=one", "fill 'one' is neither zero nor nan"),
+            ("tensormap:in:x.npy,box=16x32,type=f16", "type 'f16' is not 16u4"),
+            ("tensormap:in:x.npy,box=16x32,type=16u4", "takes a buffer of bytes"),
+            ("tensormap:in:x.npy,box=16x32,colour=1", "'colour' is not one of"),
+            ("tensormap:i32:1,box=16x32", "a tensor map is of a buffer"),
+            ("tensormap:in:none.npy,box=1x32", "none.npy"),
+            ("tensormap:in:x.npy,box=257x32", "boxDim[1] is 257"),
+            ("in:x.npy", "has an address of 8 bytes, parameter 1"),
+        ):
+            with self.subTest(map=map):
+                self.expect(2, os.path.join(PTX, "scale_tiles.ptx"), "--arg", map, "--arg", "tensormap:zero:f32,4x96,box=16x32", error=error)
+
     def test_usage(self):
         three = ("--arg", "zero:f32,32", "--arg", "zero:f32,32", "--arg")
         for arguments, error in (

@@ -23,6 +23,8 @@ const char *const argumentHelp =
     "  out:TO.npy,TYPE,SHAPE   a buffer that was never written, SHAPE as 64x128; written to TO.npy after the launch\n"
     "  zero:TYPE,SHAPE[,TO.npy]  a buffer of zeros\n"
     "  scratch:TYPE,SHAPE      a buffer that was never written and is not kept\n"
+    "  tensormap:BUFFER,box=8x64[,swizzle=128B][,fill=nan][,steps=1x2][,type=16u4]\n"
+    "                          a tensor map of a buffer in one of the forms above; box and steps in the order of the shape\n"
     "Elements of buffers may also be bf16 (written as <f4, exactly) and of the 8-bit types e4m3, ue8m0 and e2m1x2 (as |u1).";
 
 namespace {
@@ -135,6 +137,65 @@ Status parseHex(const std::string &whole, const std::string &digits, Argument *a
   return {};
 }
 
+Status parseExtents(const std::string &whole, const std::string &text, std::vector<uint32_t> *extents) {
+  for (const std::string &part : split(text, 'x')) {
+    char *end = nullptr;
+    unsigned long extent = std::strtoul(part.c_str(), &end, 10);
+    if (part.empty() || *end || extent > UINT32_MAX || part[0] == '-')
+      return bad(whole, fmt::format("'{}' is not a list of extents; write 8x64", text));
+    extents->push_back(static_cast<uint32_t>(extent));
+  }
+  return {};
+}
+
+/// tensormap:BUFFER,NAME=VALUE,...
+Status parseTensorMap(const std::string &whole, const std::vector<std::string> &parts, Argument *argument) {
+  static const char *const swizzles[] = {"none", "32B", "64B", "128B", "128B_ATOM_32B"};
+  std::string buffer;
+  for (const std::string &part : parts) {
+    size_t equals = part.find('=');
+    std::string name = part.substr(0, equals), value = equals == std::string::npos ? "" : part.substr(equals + 1);
+    TensorMapOptions &options = argument->tensorMap;
+    if (equals == std::string::npos) {
+      buffer += (buffer.empty() ? "" : ",") + part;
+    } else if (name == "box" || name == "steps") {
+      if (Status status = parseExtents(whole, value, name == "box" ? &options.box : &options.steps); !status.ok())
+        return status;
+    } else if (name == "swizzle") {
+      options.swizzle = -1;
+      for (int i = 0; i < 5; ++i)
+        if (value == swizzles[i])
+          options.swizzle = i;
+      if (options.swizzle < 0)
+        return bad(whole, fmt::format("swizzle '{}' is not none, 32B, 64B, 128B or 128B_ATOM_32B", value));
+    } else if (name == "fill") {
+      if (value != "zero" && value != "nan")
+        return bad(whole, fmt::format("fill '{}' is neither zero nor nan", value));
+      options.fillsNaN = value == "nan";
+    } else if (name == "type") {
+      if (value != "16u4")
+        return bad(whole, fmt::format("type '{}' is not 16u4; others follow from the buffer", value));
+      options.isPacked4 = true;
+    } else {
+      return bad(whole, fmt::format("'{}' is not one of box, swizzle, fill, steps, type", name));
+    }
+  }
+  if (Status status = parseArgument(buffer, argument); !status.ok())
+    return bad(whole, status.message());
+  argument->text = whole;
+  size_t rank = argument->array.shape.size();
+  if (!argument->isBuffer || argument->isTensorMap)
+    return bad(whole, "a tensor map is of a buffer: tensormap:in:x.npy,box=8x64");
+  if (argument->tensorMap.box.size() != rank)
+    return bad(whole, fmt::format("the array has {} dimensions, the box {}", rank, argument->tensorMap.box.size()));
+  if (!argument->tensorMap.steps.empty() && argument->tensorMap.steps.size() != rank)
+    return bad(whole, fmt::format("the array has {} dimensions, {} steps are given", rank, argument->tensorMap.steps.size()));
+  if (argument->tensorMap.isPacked4 && argument->array.elementBytes != 1)
+    return bad(whole, "type 16u4 takes a buffer of bytes");
+  argument->isTensorMap = true;
+  return {};
+}
+
 } // namespace
 
 Status parseArgument(const std::string &text, Argument *argument) {
@@ -146,6 +207,8 @@ Status parseArgument(const std::string &text, Argument *argument) {
   std::vector<std::string> parts = split(rest, ',');
   if (const ElementKind *kind = findKind(form))
     return parseScalar(text, *kind, rest, argument);
+  if (form == "tensormap")
+    return parseTensorMap(text, parts, argument);
   if (form == "hex")
     return parseHex(text, rest, argument);
   if (form == "in" || form == "inout") {

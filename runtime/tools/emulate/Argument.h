@@ -12,10 +12,20 @@
 namespace fourfold {
 namespace emulate {
 
-/// A scalar, or a buffer in global memory.
+/// How a tensor map sees the buffer of its argument; extents in the order of the array's shape.
+struct TensorMapOptions {
+  std::vector<uint32_t> box, steps; ///< steps: of elements; empty: ones
+  int swizzle = 0;                  ///< CUtensorMapSwizzle
+  bool fillsNaN = false;
+  bool isPacked4 = false;           ///< bytes are pairs of 4-bit elements
+};
+
+/// A scalar, or a buffer in global memory, or a tensor map of one.
 struct Argument {
   std::string text;            ///< as written
   bool isBuffer = false;
+  bool isTensorMap = false;    ///< of the buffer, which is not passed itself
+  TensorMapOptions tensorMap;
   std::vector<uint8_t> scalar; ///< little-endian bytes of a scalar
   npy::Array array;            ///< of a buffer: type and shape; its contents unless `unwritten`
   bool unwritten = false;      ///< the buffer starts as memory that was never written

@@ -38,6 +38,47 @@ const emulator::Variable &parameter(const emulator::Function &kernel, size_t i) 
   return kernel.variables[static_cast<size_t>(kernel.params[i])];
 }
 
+/// Room for a CUtensorMap, aligned as it must be.
+struct alignas(64) TensorMapBytes {
+  uint8_t bytes[128];
+};
+
+/// CUtensorMapDataType, or -1.
+int tensorDataType(const Argument &argument) {
+  static const std::pair<const char *, int> types[] = {{"|u1", 0}, {"|i1", 0}, {"<u2", 1}, {"<i2", 1}, {"<u4", 2}, {"<i4", 3},  {"<u8", 4},
+                                                       {"<i8", 5}, {"<f2", 6}, {"<f4", 7}, {"<f8", 8}, {"|V2", 9}};
+  if (argument.tensorMap.isPacked4)
+    return 13;
+  for (auto [dtype, value] : types)
+    if (argument.array.dtype == dtype)
+      return value;
+  return -1;
+}
+
+/// A tensor map of the argument's buffer, which stands at `address`. CUDA counts dimensions from the innermost, arrays from the outermost.
+Status encodeTensorMap(const Argument &argument, CUdeviceptr address, TensorMapBytes *map) {
+  const TensorMapOptions &options = argument.tensorMap;
+  size_t rank = options.box.size();
+  std::vector<uint64_t> dims, strides;
+  uint64_t stride = static_cast<uint64_t>(argument.array.elementBytes);
+  for (size_t i = rank; i-- > 0;) {
+    auto extent = static_cast<uint64_t>(argument.array.shape[i]);
+    dims.push_back(options.isPacked4 && i + 1 == rank ? 2 * extent : extent);
+    stride *= extent;
+    strides.push_back(stride);
+  }
+  std::vector<uint32_t> box(options.box.rbegin(), options.box.rend()), steps(options.steps.rbegin(), options.steps.rend());
+  steps.resize(rank, 1);
+  int type = tensorDataType(argument);
+  if (type < 0)
+    return {StatusCode::InvalidArgument, fmt::format("argument '{}': no tensor map has elements '{}'", argument.text, argument.array.dtype)};
+  if (emulator::driver().tensorMapEncodeTiled(map, type, static_cast<uint32_t>(rank), reinterpret_cast<void *>(address), dims.data(),
+                                              strides.data(), box.data(), steps.data(), 0, options.swizzle, 0, options.fillsNaN) != kSuccess)
+    return {StatusCode::InvalidArgument,
+            fmt::format("argument '{}': {} (dimension 0 is the innermost, the last of the shape)", argument.text, emulator::lastFinding())};
+  return {};
+}
+
 } // namespace
 
 Status Session::open(const std::string &file, const std::string &target) {
@@ -117,11 +158,12 @@ Status Session::checkArguments(const emulator::Function &kernel, const std::vect
                                                      kernel.params.size(), describe(kernel))};
   for (size_t i = 0; i < arguments.size(); ++i) {
     const emulator::Variable &variable = parameter(kernel, i);
-    size_t bytes = arguments[i].isBuffer ? sizeof(CUdeviceptr) : arguments[i].scalar.size();
-    if (static_cast<int64_t>(bytes) != variable.bytes)
+    bool isMap = arguments[i].isTensorMap;
+    size_t bytes = isMap ? sizeof(TensorMapBytes) : arguments[i].isBuffer ? sizeof(CUdeviceptr) : arguments[i].scalar.size();
+    if (static_cast<int64_t>(bytes) != variable.bytes && !(isMap && variable.bytes == sizeof(CUdeviceptr)))
       return {StatusCode::InvalidArgument,
               fmt::format("argument '{}' has {} bytes, parameter {} ('{}') has {}", arguments[i].text,
-                          arguments[i].isBuffer ? "an address of 8" : std::to_string(bytes), i + 1, variable.name, variable.bytes)};
+                          isMap ? "a tensor map of 128" : arguments[i].isBuffer ? "an address of 8" : std::to_string(bytes), i + 1, variable.name, variable.bytes)};
   }
   for (const Argument &argument : arguments)
     if (!argument.output.empty())
@@ -144,6 +186,8 @@ Status Session::run(LaunchRequest &request, std::string *finding) {
   emulator::setOptions(options);
 
   std::vector<void *> params;
+  std::vector<TensorMapBytes> maps(request.arguments.size());
+  std::vector<CUdeviceptr> mapAddresses(request.arguments.size()); // of maps that are passed by address
   addresses.assign(request.arguments.size(), 0);
   for (size_t i = 0; i < request.arguments.size(); ++i) {
     Argument &argument = request.arguments[i];
@@ -156,7 +200,19 @@ Status Session::run(LaunchRequest &request, std::string *finding) {
     if (!argument.unwritten && argument.bufferBytes() &&
         driver.memcpyHtoDAsync(addresses[i], argument.array.bytes.data(), argument.bufferBytes(), nullptr) != kSuccess)
       return driverError(fmt::format("argument '{}'", argument.text));
-    params.push_back(&addresses[i]);
+    if (!argument.isTensorMap) {
+      params.push_back(&addresses[i]);
+      continue;
+    }
+    if (Status status = encodeTensorMap(argument, addresses[i], &maps[i]); !status.ok())
+      return status;
+    params.push_back(&maps[i]);
+    if (parameter(*kernel, i).bytes == sizeof(CUdeviceptr)) {
+      if (driver.memAlloc(&mapAddresses[i], sizeof(maps[i])) != kSuccess ||
+          driver.memcpyHtoDAsync(mapAddresses[i], &maps[i], sizeof(maps[i]), nullptr) != kSuccess)
+        return driverError(fmt::format("argument '{}'", argument.text));
+      params.back() = &mapAddresses[i];
+    }
   }
   params.push_back(nullptr);
   CUfunction function = nullptr;

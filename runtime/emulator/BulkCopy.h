@@ -1,0 +1,36 @@
+// What the bulk copies of bytes and of tensors have in common: operands, and their instructions' encoding.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#ifndef FOURFOLD_RUNTIME_EMULATOR_BULKCOPY_H
+#define FOURFOLD_RUNTIME_EMULATOR_BULKCOPY_H
+
+#include "AsyncProxy.h"
+#include "Decoder.h"
+
+namespace fourfold {
+namespace emulator {
+
+/// Bulk copies have up to three addresses; they stand in Instr::list, three words each.
+void addAddress(Decoder &decoder, const Operand &operand, Space space);
+/// The `index`-th of them for a lane; shared addresses without their window. Reports what is not of its space, or not aligned.
+uint64_t sharedAddress(Warp &warp, const Instr &in, int lane, uint32_t index, uint32_t alignment, const char *what);
+uint64_t anyAddress(Warp &warp, const Instr &in, int lane, uint32_t index);
+
+/// Takes `.add` and so on; false if there is none. Instr::variant2 becomes the operation.
+bool takeReduction(Decoder &decoder);
+
+/// Host pointers of global bytes, or a report.
+CopyPiece globalPiece(Warp &warp, const Instr &in, int lane, uint64_t global, uint32_t shared, uint32_t bytes);
+
+/// Operands in common: a cache policy, the last operand where `.L2::cache_hint` stands.
+size_t takePolicy(Decoder &decoder);
+
+/// cp.async.bulk.tensor and its like; `isReduction`: of cp.reduce.async.bulk.tensor. All but `.tensor` is untaken.
+bool decodeTensorCopy(Decoder &decoder, bool isReduction);
+/// prefetch.tensormap.
+bool decodeTensorMapPrefetch(Decoder &decoder);
+
+} // namespace emulator
+} // namespace fourfold
+
+#endif // FOURFOLD_RUNTIME_EMULATOR_BULKCOPY_H
