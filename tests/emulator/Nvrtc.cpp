@@ -77,10 +77,11 @@ std::string compileWithNvrtc(const std::string &path, const std::string &target)
   const Library &nvrtc = library();
   std::string source = readText(path);
   std::string arch = "--gpu-architecture=compute_" + target.substr(3), include = "-I" + nvrtc.root + "/include", cccl = "-I" + nvrtc.root + "/include/cccl";
-  const char *options[] = {arch.c_str(), include.c_str(), cccl.c_str(), "-std=c++17"};
+  std::string beside = "-I" + path.substr(0, path.rfind('/'));
+  const char *options[] = {arch.c_str(), include.c_str(), cccl.c_str(), beside.c_str(), "-std=c++17"};
   void *program = nullptr;
   EXPECT_EQ(nvrtc.create(&program, source.c_str(), path.c_str(), 0, nullptr, nullptr), 0);
-  int status = nvrtc.compile(program, 4, options);
+  int status = nvrtc.compile(program, 5, options);
   size_t size = 0;
   if (status == 0 && nvrtc.ptxSize(program, &size) == 0) {
     result.resize(size);
