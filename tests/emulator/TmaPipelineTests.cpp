@@ -68,6 +68,26 @@ TEST_P(Pipelines, TwoBarriersABuffer) {
   }
 }
 
+TEST(PipelineMistakes, WaitsThatDoNotWait) {
+  // Each wait of the kernel in turn is taken out: it says at once that the phase is complete.
+  std::string ptx = readText(FOURFOLD_SOURCE_DIR "/tests/emulator/corpus/tma_pipeline_sm90a.ptx"), wait = "mbarrier.try_wait.shared.b64 p, [";
+  size_t start = ptx.find(".entry twoBarriers"), waits = 0;
+  for (size_t at = start; (at = ptx.find(wait, at)) != std::string::npos; ++at, ++waits) {
+    std::string spoiled = ptx;
+    spoiled.replace(at, ptx.find(';', at) - at, "setp.eq.u32 p, 0, 0");
+    Device device("sm_90a");
+    ASSERT_EQ(device.load(spoiled), kSuccess) << lastFinding();
+    int rounds = 5;
+    CUdeviceptr source = device.upload(std::vector<int>(320, 1)), out = device.alloc(256);
+    EXPECT_NE(device.launch("twoBarriers", 1, 128, 0, source, out, rounds), kSuccess);
+    std::string found = lastFinding();
+    EXPECT_TRUE(found.find("shared-memory race") != std::string::npos || found.find("more in this phase") != std::string::npos ||
+                found.find("loaded bytes never written") != std::string::npos || found.find("spins for ever") != std::string::npos)
+        << found;
+  }
+  EXPECT_GE(waits, 2u);
+}
+
 INSTANTIATE_TEST_SUITE_P(Targets, Pipelines,
                          ::testing::Values(Variant{"tma_pipeline_sm80.ptx", "sm_80"}, Variant{"tma_pipeline_sm90a.ptx", "sm_90a"}),
                          [](const auto &info) { return std::string(info.param.target); });
