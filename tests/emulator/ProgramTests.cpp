@@ -1,4 +1,4 @@
-// Programs of the corpus as nvcc compiles them, for three targets, with and without optimisation, against the same code on the host.
+// Programs of the corpus as nvcc and clang compile them, for three targets, with and without optimisation, against the same code on the host.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "Harness.h"
@@ -17,7 +17,7 @@ protected:
 
   void load(const std::string &program) {
     std::string variant = GetParam();
-    device = std::make_unique<Device>(variant.substr(variant.find('_') + 1).c_str());
+    device = std::make_unique<Device>(variant.substr(variant.find("sm_")).c_str());
     std::string ptx = readText(FOURFOLD_SOURCE_DIR "/tests/emulator/corpus/" + program + "_" + variant + ".ptx");
     ASSERT_FALSE(ptx.empty()) << program;
     ASSERT_EQ(device->load(ptx), kSuccess) << lastFinding();
@@ -65,6 +65,8 @@ TEST_P(Program, Heap) {
   std::vector<int> found = device->download<int>(out, 64);
   for (int i = 0; i < 64; ++i)
     EXPECT_EQ(found[static_cast<size_t>(i)], (i % 7) * (i % 7 + 1) / 2 * i + i) << i;
+  if (std::string(GetParam()).find("clang") == 0)
+    return; // clang removes allocations that nothing uses, and what is wrong with them
   EXPECT_EQ(device->launch("freeTwice", 1, 1, 0, out), kErrorIllegalAddress);
   EXPECT_NE(lastFinding().find("was freed before"), std::string::npos) << lastFinding();
 }
@@ -76,7 +78,9 @@ TEST_P(Program, StackOverflow) {
   EXPECT_NE(lastFinding().find("stack overflow: the call of '_Z7endlessiPi'"), std::string::npos) << lastFinding();
 }
 
-INSTANTIATE_TEST_SUITE_P(Nvcc, Program, ::testing::Values("O3_sm_80", "O3_sm_90a", "O3_sm_120a", "G_sm_80", "G_sm_90a", "G_sm_120a"),
+INSTANTIATE_TEST_SUITE_P(Compiled, Program,
+                         ::testing::Values("O3_sm_80", "O3_sm_90a", "O3_sm_120a", "G_sm_80", "G_sm_90a", "G_sm_120a", "clang_O3_sm_80",
+                                           "clang_O3_sm_120a"),
                          [](const auto &info) { return std::string(info.param); });
 
 } // namespace

@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <regex>
 #include <sys/wait.h>
 
 using namespace fourfold;
@@ -44,8 +45,35 @@ struct Task {
 /// "matmul_nvfp4_64x64_to_y" -> "matmul".
 std::string kindOf(const std::string &kernel) { return kernel.substr(0, kernel.find('_')); }
 
-/// As in the file of equivalents: with the line within the kernel, as one barrier of several may be needless.
-std::string signature(const Task &task) { return task.kernel + ":" + std::to_string(task.mutant.line - task.first + 1) + " | " + task.mutant.kind + " | " + task.mutant.before + " ->" + (task.mutant.after.empty() ? "" : " " + task.mutant.after); }
+std::string signature(const Task &task) { return task.kernel + " | " + task.mutant.kind + " | " + task.mutant.before + " -> " + task.mutant.after; }
+
+/// A line of the file of equivalents: what the signature of a survivor must match, and the lines around it.
+struct Explanation {
+  std::regex signature, context;
+};
+
+std::vector<Explanation> readExplanations(const std::string &text) {
+  std::vector<Explanation> explanations;
+  for (const std::string &line : splitLines(text)) {
+    if (line.empty() || line[0] == '#')
+      continue;
+    size_t at = line.find(" @@ ");
+    explanations.push_back({std::regex(line.substr(0, at)), std::regex(at == std::string::npos ? "" : line.substr(at + 4))});
+  }
+  return explanations;
+}
+
+bool isExplained(const Task &task, const std::vector<Explanation> &explanations) {
+  constexpr size_t kAround = 8;
+  std::string around, name = signature(task);
+  size_t line = task.mutant.line, last = std::min(line + kAround + 1, task.lines->size());
+  for (size_t i = line > kAround ? line - kAround : 0; i < last; ++i)
+    around += (*task.lines)[i] + "\n";
+  for (const Explanation &explanation : explanations)
+    if (std::regex_match(name, explanation.signature) && std::regex_search(around, explanation.context))
+      return true;
+  return false;
+}
 
 /// One plan for each choice of kernels: with several variants of a launch, one at a time.
 std::vector<std::pair<Json, std::string>> reducedPlans(const Json &manifest) {
@@ -141,9 +169,7 @@ int main(int argc, char **argv) {
   if (!equivalents.empty())
     if (Status status = readFile(equivalents, &known); !status.ok())
       return std::fprintf(stderr, "fourfold-mutate: error: %s\n", status.message().c_str()), 2;
-  std::set<std::string> explained;
-  for (const std::string &line : splitLines(known))
-    explained.insert(line);
+  std::vector<Explanation> explanations = readExplanations(known);
 
   std::vector<Task> tasks;
   std::set<std::string> seen;
@@ -157,7 +183,8 @@ int main(int argc, char **argv) {
     Tally &t = tallies[{kindOf(task.kernel), task.mutant.kind}];
     ++t.made;
     static const char *const names[] = {"survived", "finding", "result", "not loaded", "budget", "crashed"};
-    if (verdict == Verdict::Survived && explained.count(signature(task)))
+    bool isEquivalent = verdict == Verdict::Survived && isExplained(task, explanations);
+    if (isEquivalent)
       ++t.equivalent;
     else if (verdict == Verdict::Survived)
       ++t.survived;
@@ -171,8 +198,8 @@ int main(int argc, char **argv) {
       ++t.budget;
     else
       ++t.crashed;
-    bool open = (verdict == Verdict::Survived && !explained.count(signature(task))) || verdict == Verdict::Crashed;
-    std::string text = fmt::format("{}: {}.ptx:{}: {} {}", names[static_cast<int>(verdict)], task.file, task.mutant.line + 1,
+    bool open = (verdict == Verdict::Survived && !isEquivalent) || verdict == Verdict::Crashed;
+    std::string text = fmt::format("{}: {}.ptx:{}: {} {}", isEquivalent ? "equivalent" : names[static_cast<int>(verdict)], task.file, task.mutant.line + 1,
                                    signature(task), what);
     if (verbose)
       std::puts(text.c_str());

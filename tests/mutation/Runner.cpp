@@ -7,6 +7,7 @@
 #include "runtime/emulator/Emulator.h"
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstring>
 #include <limits>
@@ -18,24 +19,41 @@ namespace mutation {
 
 namespace {
 
+/// Where an input has values that decide something.
+struct Special {
+  enum Kind {
+    Anywhere, // the largest value, which decides the scale of a tensor: a kernel that leaves out its place is found out
+    Last,     // the largest value in the last place
+      Infinities, // one in each column and row up to 32, of one input only
+    Far // a NaN in a row of the second tile of scales, which the first must not see
+  };
+  Kind kind = Anywhere;
+  int64_t number = 0;
+};
+
+float valueAt(int64_t i, int64_t count, int64_t width, const Special &special, size_t input, float value) {
+  int64_t n = special.number;
+  if (special.kind == Special::Infinities)
+    return input == static_cast<size_t>(n) && i / width == i % width && i % width < 32 ? std::numeric_limits<float>::infinity() : value;
+  if (special.kind == Special::Far)
+    return i == 130 * width + 3 ? std::numeric_limits<float>::quiet_NaN() : value;
+  if (i != (special.kind == Special::Last ? count - 1 : n * 7919 % count))
+    return value;
+  return n == 9 ? std::numeric_limits<float>::infinity() : n == 10 ? std::numeric_limits<float>::quiet_NaN() : n % 2 ? 7.5f : -9.25f;
+}
+
 /// Values with a mean, so that centring, amaxes and scales all matter.
-Tensor makeInput(const Parameter &parameter, const std::vector<int64_t> &dims, uint32_t seed, int64_t peak) {
+Tensor makeInput(const Parameter &parameter, const std::vector<int64_t> &dims, size_t input, const Special &special) {
   Tensor tensor;
   tensor.name = parameter.name;
   tensor.type = parameter.type;
   for (const std::string &extent : parameter.shape)
     tensor.shape.push_back(extent[0] == 'd' ? dims[static_cast<size_t>(std::stoi(extent.substr(1)))] : std::stoll(extent));
-  int64_t count = countElements(tensor.shape);
+  int64_t count = countElements(tensor.shape), width = tensor.shape.empty() ? 1 : tensor.shape.back();
   tensor.bytes.resize(static_cast<size_t>(count * elementTypeBytes(tensor.type)), 0);
   for (int64_t i = 0; i < count; ++i) {
-    auto random = numerics::elementRandom16(seed, 0, static_cast<uint32_t>(i), 7);
-    float value = static_cast<float>(random) / 16384.0f - 1.5f;
-    // The one largest value decides the scale of a tensor: a kernel that leaves out its place is found out.
-    if (i == peak * 7919 % count)
-      value = peak == 9    ? std::numeric_limits<float>::infinity()
-              : peak == 10 ? std::numeric_limits<float>::quiet_NaN()
-              : peak % 2   ? 7.5f
-                           : -9.25f;
+    auto random = numerics::elementRandom16(static_cast<uint32_t>(input + 1), 0, static_cast<uint32_t>(i), 7);
+    float value = valueAt(i, count, width, special, input, static_cast<float>(random) / 16384.0f - 1.5f);
     auto *place = &tensor.bytes[static_cast<size_t>(i * elementTypeBytes(tensor.type))];
     if (tensor.type == ElementType::BF16) {
       uint16_t bits = numerics::encodeBF16(value);
@@ -73,26 +91,48 @@ Status Job::prepare(const std::string &targetName, const std::string &manifestTe
   Executable executable;
   if (Status status = load(ptx, &executable); !status.ok())
     return status;
-  // Ragged in every dimension, with more steps along either reduction than the pipeline has stages; whole tiles; less than a tile.
-  std::vector<std::vector<int64_t>> shapes = {{137, 333, 139}, {333, 137, 139}, {128, 384, 192}, {24, 24, 40},
-                                              // More rows of tiles than are taken together for the cache; two columns left over.
-                                              {1100, 20, 150}, {20, 1100, 150}, {66, 70, 74}, {130, 34, 262}};
+  struct Trial {
+    std::vector<int64_t> dims;
+    Special special;
+  };
+  std::vector<Trial> trials;
+  auto add = [&](std::vector<int64_t> dims, Special::Kind kind = Special::Anywhere) {
+    trials.push_back({std::move(dims), {kind, static_cast<int64_t>(trials.size()) + 1}});
+  };
+  // Ragged in every dimension, with more steps along either reduction than the pipeline has stages; whole tiles; less than a tile; more rows of
+  // tiles than are taken together for the cache; two columns left over.
+  for (const auto &dims : {std::array{137, 333, 139}, {333, 137, 139}, {128, 384, 192}, {24, 24, 40}, {1100, 20, 150}, {20, 1100, 150}, {66, 70, 74}, {130, 34, 262}})
+    add({dims[0], dims[1], dims[2]});
   // Small problems with their largest value in other places: every remainder of a block of 16, then whole blocks.
   for (int64_t i = 0; i < 17; ++i)
-    shapes.push_back({40 + i, 70 + i, 56 + i});
-  shapes.insert(shapes.end(), 16, {32, 64, 48});
+    add({40 + i, 70 + i, 56 + i});
+  for (int i = 0; i < 16; ++i)
+    add({32, 64, 48});
+  // Every remainder with the largest value last; twice the pipeline's stages along each dimension; whole tiles beside each other.
+  for (int64_t i = 0; i < 17; ++i)
+    add({61 + 4 * i, 32 + i, 72 + i}, Special::Last);
+  for (const auto &dims : {std::array{140, 1000, 140}, {140, 140, 1000}, {1000, 140, 140}, {128, 64, 384}, {384, 128, 64}, {64, 384, 128},
+                           {1100, 16, 128}, {1100, 128, 16}, {16, 1100, 128}, {128, 1100, 16}, {16, 128, 1100}, {128, 16, 1100}})
+    add({dims[0], dims[1], dims[2]});
+  // Steps along each dimension that are not whole, in each stage of the pipeline.
+  for (int64_t extent : {40, 150, 300, 400})
+    for (size_t along = 0; along < 3; ++along) {
+      std::vector<int64_t> dims = {200, 200, 200};
+      dims[along] = extent;
+      add(dims, Special::Far);
+    }
+  for (size_t i = 0; i < executable.inputs().size(); ++i)
+    trials.push_back({{48, 64, 80}, {Special::Infinities, static_cast<int64_t>(i)}});
   emulator::resetCounters();
-  int64_t peak = 0;
-  for (std::vector<int64_t> &dims : shapes) {
+  int64_t entryNumber = 15;
+  for (Trial &trial : trials) {
     if (when.compare(0, 4, "le(d") == 0) {
-      int64_t &small = dims[static_cast<size_t>(when[4] - '0')];
-      small = small % 2 ? 13 : 16;
+      int64_t &small = trial.dims[static_cast<size_t>(when[4] - '0')];
+      small = 1 + entryNumber++ % 16;
     }
     Case entry;
-    uint32_t seed = 1;
-    ++peak;
-    for (const Parameter &parameter : executable.inputs())
-      entry.inputs.push_back(makeInput(parameter, dims, seed++, peak));
+    for (size_t i = 0; i < executable.inputs().size(); ++i)
+      entry.inputs.push_back(makeInput(executable.inputs()[i], trial.dims, i, trial.special));
     if (Status status = executable.run(entry.inputs, &entry.outputs); !status.ok())
       return status;
     cases.push_back(std::move(entry));

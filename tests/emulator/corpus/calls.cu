@@ -8,6 +8,8 @@
 #define DEVICE
 #endif
 
+#include <new>
+
 namespace calls {
 
 DEVICE inline __attribute__((noinline)) int ackermann(int m, int n) {
