@@ -45,6 +45,9 @@ void placeVariables(const ModuleAst &ast, Memory &memory, Module &module, Decode
       if (variable.isExtern)
         throw LoadError(variable.line, fmt::format("line {}: variable '{}' is external; linking is not supported",
                                                    variable.line, variable.name));
+      if (static_cast<uint64_t>(variable.bytes) > kTotalMemory - std::min(kTotalMemory, memory.bytesInUse()))
+        throw LoadError(variable.line, fmt::format("variable '{}' of {} bytes does not fit: {} of {} are in use", variable.name,
+                                                   variable.bytes, memory.bytesInUse(), kTotalMemory));
       symbol.address = memory.allocate(static_cast<uint64_t>(variable.bytes), static_cast<uint64_t>(variable.alignment),
                                        fmt::format("variable '{}'", variable.name));
       if (!symbol.address)

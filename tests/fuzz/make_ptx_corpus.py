@@ -2,12 +2,15 @@
 # Makes small seeds of the PTX fuzzer out of large PTX files: every instruction with its modifiers once, in kernels of a few lines.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #
-# Usage: make_ptx_corpus.py OUT FILE.ptx...
+# Usage: make_ptx_corpus.py LINES OUT FILE.ptx...
+#
+# LINES instructions a seed: a change of one byte should spoil few of them. Every register has a value, and every address points somewhere: to
+# shared memory where the instruction speaks of it, else to what the parameter points to.
 import pathlib
 import re
 import sys
 
-LINES = 16  # instructions a seed: a change of one byte should spoil one of few
+VALUES = {".pred": "setp.eq.u32 {}, 0, {};", ".b16": "mov.b16 {}, {};", ".b32": "mov.b32 {}, {};", ".b64": "mov.b64 {}, {};"}
 
 
 def functions(text):
@@ -17,7 +20,7 @@ def functions(text):
 
 
 def main():
-    out, files = pathlib.Path(sys.argv[1]), sys.argv[2:]
+    size, out, files = int(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3:]
     seen, groups = set(), {}
     for path in files:
         text = re.sub(r"//[^\n]*", "", pathlib.Path(path).read_text())
@@ -41,25 +44,38 @@ def main():
                 groups.setdefault(header, []).append((statement, registers))
     out.mkdir(parents=True, exist_ok=True)
     for (version, target), lines in sorted(groups.items()):
-        for start in range(0, len(lines), LINES):
-            part = lines[start:start + LINES]
-            declared, body, highest = {}, [], {}
-            for statement, registers in part:
-                # One prefix may have another type elsewhere: each type has a prefix of its own here.
+        for start in range(0, len(lines), size):
+            declared, numbers, body = {}, {}, []
+            for statement, registers in lines[start:start + size]:
+                space = "s" if re.search(r"shared|mbarrier|matrix|cp\.async", statement) else "g"
+                inside = 0
+
+                # One prefix may have another type elsewhere: each type has a prefix of its own here, and addresses have theirs.
                 def rename(match):
+                    nonlocal inside
+                    if match.group(0) in "[]":
+                        inside += 1 if match.group(0) == "[" else -1
+                        return match.group(0)
                     kind = registers.get(match.group(1))
                     if not kind:
                         return match.group(0)
-                    prefix = "%" + kind[1:] + "_"
+                    prefix = "%" + (space if inside and kind in (".b32", ".b64") else "") + kind[1:] + "_"
                     declared[prefix] = kind
-                    number = highest.setdefault((prefix, match.group(0)), len([k for k in highest if k[0] == prefix]))
-                    return prefix + str(number)
-                body.append("  " + re.sub(r"(%[a-z]+)\d+", rename, statement) + ";\n")
-            counts = {prefix: 1 + max(n for (p, _), n in highest.items() if p == prefix) for prefix in declared}
+                    known = numbers.setdefault(prefix, {})
+                    return prefix + str(known.setdefault(match.group(0), len(known)))
+                body.append("  " + re.sub(r"\[|\]|(%[a-z]+)\d+", rename, statement) + ";\n")
             text = f".version {version}\n.target {target}\n.address_size 64\n.visible .entry k(.param .u64 p) {{\n"
-            text += "".join(f"  .reg {declared[p]} {p}<{counts[p]}>;\n" for p in sorted(declared))
+            text += "  .shared .align 128 .b8 tile[4096];\n"
+            text += "".join(f"  .reg {declared[p]} {p}<{len(numbers[p])}>;\n" for p in sorted(declared))
+            for prefix, known in sorted(numbers.items()):
+                for number in range(len(known)):
+                    if prefix.startswith("%gb64"):
+                        text += f"  ld.param.u64 {prefix}{number}, [p];\n"
+                    elif declared[prefix] in VALUES:
+                        value = f"tile+{128 * number % 2048}" if prefix.startswith("%sb") else number
+                        text += "  " + VALUES[declared[prefix]].format(prefix + str(number), value) + "\n"
             text += "".join(body) + "  ret;\n}\n"
-            name = re.sub(r"\W+", "_", target) + "_" + version.replace(".", "") + f"_{start // LINES:02}.ptx"
+            name = re.sub(r"\W+", "_", target) + "_" + version.replace(".", "") + f"_{start // size:02}.ptx"
             (out / name).write_text(text)
 
 
