@@ -82,14 +82,14 @@ TEST_F(BytecodeTest, DamagedBytesAreAnErrorOrASpec) {
     if (guardedBytecodeToText(damaged, "spec.mlirbc", registry, &text)) {
       // Another text may be another spec, or none: that is said by diagnostics.
       size_t before = diagnostics.messages().size();
-      if (failed(parseSpec(text, "spec.mlirbc", context, "")))
-        EXPECT_GT(diagnostics.messages().size(), before) << at;
+      bool isSpec = succeeded(parseSpec(text, "spec.mlirbc", context, ""));
+      EXPECT_TRUE(isSpec || diagnostics.messages().size() > before) << at;
       return;
     }
     ++refused;
     EXPECT_NE(text.find("error: "), std::string::npos) << at << ": " << text;
   };
-  for (size_t at = 4; at < bytes.size(); at += 97) {
+  for (size_t at = 4; at < bytes.size(); at += 5) {
     std::string damaged = bytes;
     damaged[at] = static_cast<char>(~damaged[at]);
     read(damaged, at);
