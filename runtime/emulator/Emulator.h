@@ -40,6 +40,7 @@ void resetCounters();
 struct KernelRecord {
   std::string name;
   unsigned grid[3], block[3];
+  unsigned sharedBytes; // of a block, static and dynamic
   Counters counters;
 };
 
