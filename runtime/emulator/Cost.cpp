@@ -84,7 +84,7 @@ InstrCost costOf(const Instruction &instruction) {
   uint8_t words = isWide(type) ? 2 : 1;
 
   if (op == "mov") // the assembler renames; special registers are read, constants put in by the user of the register
-    return std::any_of(instruction.operands.begin(), instruction.operands.end(), isSpecial) ? InstrCost{Pipe::Alu, 1} : InstrCost{};
+    return std::any_of(instruction.operands.begin(), instruction.operands.end(), isSpecial) ? InstrCost{Pipe::Control, 1} : InstrCost{};
   if (op == "cvta" || op == "isspacep" || op == "createpolicy")
     return {};
   if ((op == "ld" || op == "st") && (has(instruction, "param") || has(instruction, "param::entry") || has(instruction, "param::func")))

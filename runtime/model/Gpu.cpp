@@ -28,7 +28,7 @@ namespace {
 //  [L2]     L2 of GPUs beside A100 has no published figure: 64 bytes a clock and multiprocessor, the width of its port, which is an upper
 //           bound. What is measured is less: 5.5 to 7 TB/s on H100 PCIe (chipsandcheese.com, 2023-07-02)
 
-constexpr double kPort = 64; // [L2]
+constexpr double kPort = kL2PortBytes; // [L2]
 
 //                        none control fma  half alu  mul fp64 xu  lsu tensor
 #define LANES_80          {0,   0,      64,  128, 64,  64, 32,  16, 32, 0}

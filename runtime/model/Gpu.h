@@ -62,7 +62,6 @@ struct Gpu {
   double clockOf(TensorKind kind) const { return kind == TensorKind::F64 ? clock : tensorClock; }
   /// Operations a second.
   double peak(TensorKind kind) const { return multiprocessors * clockOf(kind) * tensor[static_cast<size_t>(kind)]; }
-  double l2BytesASecond() const { return l2BytesACycle * clock; }
 };
 
 /// The GPU of a name. InvalidArgument: there is none; the message lists those that are.
@@ -74,6 +73,7 @@ std::string whyNot(const Gpu &gpu, std::string_view target);
 
 inline constexpr unsigned kPartitions = 4;             // of a multiprocessor, each issues one warp instruction a cycle
 inline constexpr double kSharedBytesACycle = 128;      // of a multiprocessor: 32 banks of 4 bytes
+inline constexpr double kL2PortBytes = 64;             // a cycle, between a multiprocessor and the L2 cache
 inline constexpr unsigned kSectorBytes = 32;
 
 } // namespace model

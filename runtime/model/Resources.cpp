@@ -80,16 +80,14 @@ bool readCubin(const std::string &cubin, std::map<std::string, KernelResources> 
 }
 
 void readVerboseLog(const std::string &log, std::map<std::string, KernelResources> *kernels) {
-  static const std::regex entry("Compiling entry function '([^']+)'"), function("Function properties for (\\S+)"),
+  static const std::regex entry("Compiling entry function '([^']+)'"),
       spills("(\\d+) bytes spill stores, (\\d+) bytes spill loads"), registers("Used (\\d+) registers"), shared("(\\d+) bytes smem");
   std::istringstream lines(log);
-  std::string kernel, properties;
+  std::string kernel;
   for (std::string line; std::getline(lines, line);) {
     std::smatch match;
     if (std::regex_search(line, match, entry))
       kernel = match[1];
-    if (std::regex_search(line, match, function))
-      properties = match[1];
     if (kernel.empty())
       continue;
     KernelResources &of = (*kernels)[kernel];

@@ -73,7 +73,8 @@ Status estimate(const Gpu &gpu, const emulator::Counters &counters, const Occupa
       fmt::format("{} wavefronts, {} of them conflicts", shared.wavefronts, shared.conflicts()));
   // Reads miss an L1 cache once in each block; it writes through, and atomics are executed in L2.
   double l2 = kSectorBytes * toDouble(counters.sectorsReadOnceABlock + counters.globalSectorsWritten);
-  add("L2", l2 / gpu.l2BytesASecond(), fmt::format("{:.4g} MB at {:.4g} GB/s", l2 / 1e6, gpu.l2BytesASecond() / 1e9));
+  double l2Rate = std::min(gpu.l2BytesACycle, used * kL2PortBytes) * gpu.clock;
+  add("L2", l2 / l2Rate, fmt::format("{:.4g} MB at {:.4g} GB/s", l2 / 1e6, l2Rate / 1e9));
   result->memoryBytes = kSectorBytes * toDouble(counters.footprintRead + counters.footprintWritten);
   add("memory", result->memoryBytes / gpu.memoryBytesASecond,
       fmt::format("{:.4g} MB at {:.4g} GB/s", result->memoryBytes / 1e6, gpu.memoryBytesASecond / 1e9));
