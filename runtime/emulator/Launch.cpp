@@ -302,6 +302,9 @@ int launch(Context &context, LoadedFunction &function, const unsigned *grid, con
   record.name = kernel.name;
   std::copy_n(grid, 3, record.grid);
   std::copy_n(block, 3, record.block);
+  record.staticSlots = 0;
+  for (const InstrCost &cost : kernel.costs)
+    record.staticSlots += cost.slots;
   record.sharedBytes = launch.sharedBytes - std::min(kernel.sharedBegin, kSharedStart);
   Footprint footprint;
   for (Worker &worker : workers) {

@@ -53,7 +53,8 @@ Status modelJson(const Gpu &gpu, const std::string &ptx, const std::string &targ
     shape.blocks = uint64_t{record.grid[0]} * record.grid[1] * record.grid[2];
     shape.threads = record.block[0] * record.block[1] * record.block[2];
     shape.sharedBytes = record.sharedBytes;
-    Json launch = {{"label", labelled.label}, {"kernel", record.name}, {"blocks", shape.blocks}, {"threads", shape.threads}, {"sharedBytes", shape.sharedBytes}};
+    Json launch = {{"label", labelled.label}, {"kernel", record.name}, {"blocks", shape.blocks}, {"threads", shape.threads}, {"sharedBytes", shape.sharedBytes},
+                   {"instructionsEstimated", record.staticSlots}};
     if (auto found = assembled.kernels.find(record.name); found != assembled.kernels.end()) {
       const KernelResources &resources = found->second;
       shape.registers = resources.registers;
@@ -116,21 +117,21 @@ std::string modelTable(const Json &model) {
   }
   text += fmt::format("{:<{}} {:>10.3f}\n\n", "total", width, sum);
 
-  text += fmt::format("{:<{}} {:>8} {:>9} {:>7} {:>9} {:>7} {:>6} {:>9}  {:<13} {:>5} {:>7} {:>6} {:>8}\n", "launch", width, "blocks", "registers",
-                      "spilled", "shared", "threads", "SASS", "blocks/SM", "limit", "warps", "waves", "last", "SMs used");
+  text += fmt::format("{:<{}} {:>8} {:>9} {:>7} {:>9} {:>7} {:>6} {:>6} {:>9}  {:<13} {:>5} {:>7} {:>6} {:>8}\n", "launch", width, "blocks", "registers",
+                      "spilled", "shared", "threads", "SASS", "est.", "blocks/SM", "limit", "warps", "waves", "last", "SMs used");
   for (const Json &launch : launches) {
     const Json &occupancy = launch["occupancy"];
     auto number = [&](const char *key) { return launch.contains(key) ? std::to_string(launch[key].get<unsigned>()) : "-"; };
-    text += fmt::format("{:<{}} {:>8} {:>9} {:>7} {:>9} {:>7} {:>6} {:>9}  {:<13} {:>4.0f}% {:>7} {:>5.0f}% {:>8.1f}\n", launch["label"].get<std::string>(),
+    text += fmt::format("{:<{}} {:>8} {:>9} {:>7} {:>9} {:>7} {:>6} {:>6} {:>9}  {:<13} {:>4.0f}% {:>7} {:>5.0f}% {:>8.1f}\n", launch["label"].get<std::string>(),
                         width, launch["blocks"].get<uint64_t>(), number("registers"), number("spillBytes"), launch["sharedBytes"].get<unsigned>(),
-                        launch["threads"].get<unsigned>(), number("machineInstructions"), occupancy["blocks"].get<unsigned>(),
+                        launch["threads"].get<unsigned>(), number("machineInstructions"), number("instructionsEstimated"), occupancy["blocks"].get<unsigned>(),
                         occupancy["limit"].get<std::string>(), 100 * occupancy["warps"].get<double>(), occupancy["waves"].get<uint64_t>(),
                         100 * occupancy["lastWave"].get<double>(), occupancy["multiprocessorsUsed"].get<double>());
   }
   if (model.contains("notAssembled"))
     text += fmt::format("(without registers, which may allow fewer blocks: {})\n", model["notAssembled"].get<std::string>());
   else
-    text += fmt::format("(registers and spilled bytes of {})\n", model["assembledBy"].get<std::string>());
+    text += fmt::format("(registers, spilled bytes and machine instructions of {}; est.: those of the text as the model counts them)\n", model["assembledBy"].get<std::string>());
   return text + "(bounds from counts: no latency, all parts overlap, memory is read once; see docs/emulator.md)\n";
 }
 

@@ -113,6 +113,7 @@ TEST(Report, HasCountsOccupancyAndTime) {
   EXPECT_EQ(launch["occupancy"]["blocks"], 8); // of eight warps; shared memory would allow 82
   EXPECT_EQ(launch["occupancy"]["byShared"], 82);
   EXPECT_EQ(launch["occupancy"]["limit"], "warps");
+  EXPECT_EQ(launch["instructionsEstimated"], 9); // as below
   EXPECT_EQ(launch.contains("registers"), hasAssembler());
   EXPECT_EQ(json.contains("notAssembled"), !hasAssembler());
   // 80 warps, each with tid and ret, mul.wide and mad, an addition of two words, three accesses: 9 slots. One block in each of ten
@@ -125,7 +126,7 @@ TEST(Report, HasCountsOccupancyAndTime) {
   std::string table = modelTable(json);
   EXPECT_NE(table.find("least times on NVIDIA A100 SXM4 80GB"), std::string::npos) << table;
   EXPECT_NE(table.find("store"), std::string::npos) << table;
-  EXPECT_NE(table.find(hasAssembler() ? "(registers and spilled bytes of ptxas for sm_80)" : "(without registers"), std::string::npos) << table;
+  EXPECT_NE(table.find(hasAssembler() ? "(registers, spilled bytes and machine instructions of ptxas for sm_80;" : "(without registers"), std::string::npos) << table;
 }
 
 TEST(Report, RefusesAGpuThatDoesNotRunThePtx) {
