@@ -72,7 +72,7 @@ bool isSpecial(const Operand &operand) { return operand.kind == Operand::Special
 } // namespace
 
 std::string_view pipeName(Pipe pipe) {
-  static constexpr std::string_view names[] = {"none", "control", "fma", "half", "alu", "multiply", "fp64", "xu", "lsu", "tensor"};
+  static constexpr std::string_view names[] = {"none", "control", "fma", "half", "alu", "integer", "multiply", "fp64", "xu", "lsu", "tensor"};
   static_assert(std::size(names) == kPipes);
   return names[static_cast<size_t>(pipe)];
 }
@@ -127,8 +127,10 @@ InstrCost costOf(const Instruction &instruction) {
       return {Pipe::Half, 1};
     if (type == "f32" || type == "f32x2")
       return {Pipe::Fma, static_cast<uint8_t>(type == "f32" ? 1 : 2)};
-    return {Pipe::Alu, words};
+    return {Pipe::Integer, words};
   }
+  if (op == "shl")
+    return {Pipe::Integer, words};
   if (type == "f64") // min, max, setp, ... of doubles
     return {Pipe::Fp64, 1};
   if (isHalf(type))

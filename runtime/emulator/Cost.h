@@ -19,7 +19,8 @@ enum class Pipe : uint8_t {
   Control, // branches, barriers, fences: an issue slot and no unit whose rate is published
   Fma,     // f32 add, mul, fma
   Half,    // f16, bf16 and pairs of them
-  Alu,     // 32-bit integer add, min, max, logic, shifts, compare, select
+  Alu,     // 32-bit integer logic, min, max, right shifts, compare, select
+  Integer, // add, sub, left shift: the assembler spreads them over the ALU and the multiplier
   Multiply, // integer mul, mad, dot products
   Fp64,
   Xu,  // approximate functions, conversions that round to fewer bits, popc, clz

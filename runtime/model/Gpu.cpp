@@ -30,13 +30,14 @@ namespace {
 
 constexpr double kPort = kL2PortBytes; // [L2]
 
-//                        none control fma  half alu  mul fp64 xu  lsu tensor
-#define LANES_80          {0,   0,      64,  128, 64,  64, 32,  16, 32, 0}
-#define LANES_89          {0,   0,      128, 128, 64,  64, 2,   16, 32, 0}
-#define LANES_90          {0,   0,      128, 128, 64,  64, 64,  16, 32, 0}
-#define LANES_100         {0,   0,      128, 64,  64,  64, 64,  16, 32, 0}
-#define LANES_120         {0,   0,      128, 64,  128, 64, 2,   16, 32, 0}
-// [Rates], as 32-bit lanes: a pair of f16 is one. 12.0 adds integers at 128 and shifts at 64; the higher holds, so that this is a bound.
+//                none control fma  half alu integer mul fp64 xu lsu tensor
+#define LANES_80  {0,   0,      64,  128, 64, 128,    64, 32,  16, 32, 0}
+#define LANES_89  {0,   0,      128, 128, 64, 128,    64, 2,   16, 32, 0}
+#define LANES_90  {0,   0,      128, 128, 64, 128,    64, 64,  16, 32, 0}
+#define LANES_100 {0,   0,      128, 64,  64, 128,    64, 64,  16, 32, 0}
+#define LANES_120 {0,   0,      128, 64,  64, 128,    64, 2,   16, 32, 0}
+// [Rates], as 32-bit lanes: a pair of f16 is one. "integer" is the ALU and the multiplier together, on which ptxas puts additions as IMAD;
+// 12.0 adds integers at 128 and shifts at 64.
 
 const Gpu kGpus[] = {
     {"a100", "NVIDIA A100 SXM4 80GB", 8, 0, 108, 1.410e9, 1.410e9, 64, 32, 65536, 164 * 1024, 163 * 1024, 5120, 2.039e12, 40e6, LANES_80,

@@ -85,7 +85,7 @@ std::string modelTable(const Json &model) {
   const Json &launches = model["launches"];
   // Columns for the terms that any launch has, in the order of the model.
   std::vector<std::string> columns;
-  for (const char *name : {"issue", "fma", "half", "alu", "multiply", "fp64", "xu", "lsu", "tensor", "shared", "L2", "memory"})
+  for (const char *name : {"issue", "fma", "half", "alu", "integer", "multiply", "fp64", "xu", "lsu", "tensor", "shared", "L2", "memory"})
     for (const Json &launch : launches)
       for (const Json &term : launch["speedOfLight"]["terms"])
         if (term["name"] == name && std::find(columns.begin(), columns.end(), name) == columns.end())

@@ -117,16 +117,17 @@ Assembled assembleForModel(const std::string &ptx, const std::string &target) {
   Status status = assembleVerbosely(ptx, target, &texts);
   if (status.code() == StatusCode::NotFound) {
     verbose = false;
-    status = linkCubin(ptx, target, &texts);
+    status = linkCubins(ptx, target, &texts);
   }
   if (!status.ok()) {
     assembled.reason = status.code() == StatusCode::NotFound ? "neither ptxas nor nvJitLink is installed" : status.message();
     return assembled;
   }
-  if (!readCubin(texts->at("cubin"), &assembled.kernels)) {
-    assembled.reason = "the assembler wrote no ELF file";
-    return assembled;
-  }
+  for (const auto &[name, text] : *texts) // nvJitLink's are several modules: cubin.0, cubin.1, ...
+    if (name.rfind("cubin", 0) == 0 && !readCubin(text, &assembled.kernels)) {
+      assembled.reason = "the assembler wrote no ELF file";
+      return assembled;
+    }
   if (verbose)
     readVerboseLog(texts->at("log"), &assembled.kernels);
   assembled.by = fmt::format("{} for {}", verbose ? "ptxas" : "nvJitLink", target);

@@ -35,11 +35,14 @@ Status estimate(const Gpu &gpu, const emulator::Counters &counters, const Occupa
     auto pipe = static_cast<emulator::Pipe>(i);
     if (gpu.lanes[i] == 0 || !counters.issueSlots[i])
       continue;
-    double lanes = 32 * toDouble(counters.issueSlots[i]);
+    uint64_t executed = counters.issueSlots[i];
+    if (pipe == emulator::Pipe::Integer) // beside what only one of its two units does
+      executed += counters.issueSlots[static_cast<size_t>(emulator::Pipe::Alu)] + counters.issueSlots[static_cast<size_t>(emulator::Pipe::Multiply)];
+    double lanes = 32 * toDouble(executed);
     // Units of loads and stores are the multiprocessor's, the others each partition's.
     double width = gpu.lanes[i] * (pipe == emulator::Pipe::Lsu ? 1 : share);
     add(std::string(emulator::pipeName(pipe)), lanes / (used * width * gpu.clock),
-        fmt::format("{} warp instructions, {:.0f} results a cycle", counters.issueSlots[i], gpu.lanes[i]));
+        fmt::format("{} warp instructions, {:.0f} results a cycle", executed, gpu.lanes[i]));
   }
 
   // Steps of different kinds follow each other on the same cores.

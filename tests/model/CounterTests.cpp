@@ -53,7 +53,8 @@ TEST(Counters, ACopyOfNBytesHasNOver32Sectors) {
   // Of each warp: three special registers and ret, mad and mul.wide, two additions of two words, a load and a store; cvta is nothing.
   EXPECT_EQ(slots(c, Pipe::Control), 128u * 4);
   EXPECT_EQ(slots(c, Pipe::Multiply), 128u * 2);
-  EXPECT_EQ(slots(c, Pipe::Alu), 128u * 4);
+  EXPECT_EQ(slots(c, Pipe::Integer), 128u * 4);
+  EXPECT_EQ(slots(c, Pipe::Alu), 0u);
   EXPECT_EQ(slots(c, Pipe::Lsu), 128u * 2);
   EXPECT_EQ(c.totalIssueSlots(), 128u * 12);
 }
@@ -240,7 +241,8 @@ TEST(Counters, AMatmulHasMNKOverTheShapeMmas) {
   EXPECT_EQ(c.mmas, (std::map<std::string, uint64_t>{{"bf16.f32.m16n8k16", 64 * 32 * 128 / (16 * 8 * 16)}}));
   EXPECT_EQ(mmaOperations("bf16.f32.m16n8k16") * c.mmas["bf16.f32.m16n8k16"], uint64_t{2} * 64 * 32 * 128);
   EXPECT_EQ(slots(c, Pipe::Tensor), 128u);
-  EXPECT_EQ(slots(c, Pipe::Alu), 2u * 128);
+  EXPECT_EQ(slots(c, Pipe::Integer), 128u);
+  EXPECT_EQ(slots(c, Pipe::Alu), 128u); // setp
   EXPECT_EQ(slots(c, Pipe::Control), 128u + 16);
 }
 
@@ -296,7 +298,8 @@ TEST(Costs, CountWhatTheAssemblerMakes) {
                         Case{"fma.rn.f32 %f1, 0f00000000, 0f00000000, 0f00000000;", Pipe::Fma, 1},
                         Case{"add.f64 %fd1, 0d0000000000000000, 0d0000000000000000;", Pipe::Fp64, 1},
                         Case{"mul.lo.u32 %r1, 3, 4;", Pipe::Multiply, 1}, Case{"mul.lo.u64 %rd1, %rd0, %rd0;", Pipe::Multiply, 4},
-                        Case{"shl.b32 %r1, 3, 4;", Pipe::Alu, 1}, Case{"add.s64 %rd1, %rd0, 4;", Pipe::Alu, 2},
+                        Case{"shl.b32 %r1, 3, 4;", Pipe::Integer, 1}, Case{"add.s64 %rd1, %rd0, 4;", Pipe::Integer, 2},
+                        Case{"shr.u32 %r1, 3, 4;", Pipe::Alu, 1}, Case{"lop3.b32 %r1, 3, 4, 5, 0x96;", Pipe::Alu, 1},
                         Case{"ex2.approx.ftz.f32 %f1, 0f00000000;", Pipe::Xu, 1}, Case{"cvt.rn.bf16.f32 %h1, 0f00000000;", Pipe::Xu, 1},
                         Case{"popc.b32 %r1, 3;", Pipe::Xu, 1}, Case{"bar.sync 0;", Pipe::Control, 1},
                         Case{"shfl.sync.idx.b32 %r1, 3, 0, 31, -1;", Pipe::Lsu, 1}}) {

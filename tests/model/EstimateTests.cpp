@@ -84,6 +84,17 @@ TEST(Estimate, PipesHaveTheirWidths) {
   EXPECT_NEAR(seconds(of("h100", counters, whole("h100")), "fma"), 304560000.0 / (4 * 132 * 1.98e9), 1e-12);
 }
 
+TEST(Estimate, AdditionsGoToTheAluOrTheMultiplier) {
+  Counters counters;
+  slots(counters, Pipe::Alu) = 304560000;     // alone on the ALU: 1 ms
+  slots(counters, Pipe::Multiply) = 152280000; // alone on the multiplier: 0.5 ms, which leaves 0.5 ms for additions
+  slots(counters, Pipe::Integer) = 152280000;
+  Estimate result = of("a100", counters, whole("a100"));
+  EXPECT_NEAR(seconds(result, "alu"), 1e-3, 1e-12);
+  EXPECT_NEAR(seconds(result, "multiply"), 0.5e-3, 1e-12);
+  EXPECT_NEAR(seconds(result, "integer"), 1e-3, 1e-12);
+}
+
 TEST(Estimate, SharedMemoryServesAWavefrontACycle) {
   Counters counters;
   counters.sharedLoads = {100000000, 50000000};
