@@ -58,6 +58,7 @@ Kernel Decoder::run() {
   out().instrClass = InstrClass::Control;
   out().line = kernel.code.size() > 1 ? kernel.code[kernel.code.size() - 2].line : entry.line;
   decodeCallees();
+  kernel.costs.resize(kernel.code.size()); // what calls are made of: copies, and branches that inlining leaves out
   resolve();
   if (kernel.usesWgmma)
     guardWgmmaRegisters(kernel, uses);
@@ -153,6 +154,8 @@ void Decoder::decodeOne(const Instruction &instruction) {
     return decodeCall();
   kernel.code.emplace_back();
   out().line = instruction.line;
+  kernel.costs.resize(kernel.code.size());
+  kernel.costs.back() = costOf(instruction);
   if (instruction.guard >= 0) {
     out().guard = frame->slots[static_cast<size_t>(instruction.guard)];
     out().guardNegated = instruction.guardNegated;
