@@ -183,7 +183,7 @@ class EmulateTest(unittest.TestCase):
             with self.subTest(arguments=arguments):
                 self.expect(2, *arguments, error=error)
         self.write("bad.ptx", COPY.replace("mul.wide.u32 %rd3,", "mul.wide.u32 %rd3").encode())
-        self.expect(2, "bad.ptx", "--list", error="line 12")
+        self.expect(2, "bad.ptx", "--list", error=":12: expects")
         self.write("other.ptx", COPY.replace("sm_80", "sm_103a").encode())
         self.expect(2, "other.ptx", "--list", error="sm_103a")
 
