@@ -598,9 +598,15 @@ private:
     } else if ((result.index = findRegister(result.name)) >= 0) {
       result.kind = Operand::Register;
     } else if (result.name[0] == '%') {
+      size_t dot = result.name.find('.'); // %r1.b0 of the video instructions
+      if (dot != std::string::npos && findRegister(std::string_view(result.name).substr(0, dot)) >= 0)
+        unsupported("bytes and halves of a register as operands are not supported by the emulated device");
       if (!isSpecialRegister(result.name))
         fail(fmt::format("register '{}' is not declared", result.name));
       result.kind = Operand::Special;
+    } else if (result.name == "WARP_SZ") { // PTX ISA 4.5.1
+      result.kind = Operand::Integer;
+      result.value = 32;
     } else {
       result.kind = Operand::Symbol;
       for (size_t i = names.size(); i-- > 0;) {
