@@ -94,7 +94,9 @@ void Decoder::decodeCall() {
   if (!callee->hasBody)
     return decodeSupplied(name, *callee, argumentPlaces, returnPlaces);
 
-  if (std::find(active.begin(), active.end(), callee) != active.end() || frame->depth >= kMaxInlineDepth) {
+  // What alloca takes is given back on return.
+  bool allocates = std::any_of(callee->body.begin(), callee->body.end(), [](const Instruction &i) { return i.opcode == "alloca"; });
+  if (allocates || std::find(active.begin(), active.end(), callee) != active.end() || frame->depth >= kMaxInlineDepth) {
     uint32_t index = calleeIndex(*callee);
     directCalls.emplace_back(regionIndex, index);
     emitCall(argumentPlaces, returnPlaces);
@@ -222,7 +224,7 @@ void Decoder::decodeCallees() {
     kernel.callees.push_back(std::move(callee));
   }
   kernel.stackStart = kernel.localBytes;
-  if (!callees.empty())
+  if (!callees.empty() || usesStack)
     kernel.localBytes += kStackBytes;
 }
 

@@ -198,10 +198,11 @@ void Decoder::decodeSupported(const Instruction &instruction) {
     out().instrClass = InstrClass::Control;
     out().target = frame->depth > 0 ? frame->end : 0;
   } else {
-    bool known = decodeMove(*this) || decodeInteger(*this) || decodeBits(*this) || decodeCompare(*this) ||
+    bool known = decodeMinMax3(*this) || decodeMove(*this) || decodeInteger(*this) || decodeBits(*this) || decodeCompare(*this) ||
                  decodePairedFloat(*this) || decodeMixedFloat(*this) || decodeFloat(*this) || decodeHalf(*this) ||
-                 decodeConvert(*this) || decodeBulkCopy(*this) || decodeMemory(*this) || decodeAtomic(*this) || decodeControl(*this) ||
-                 decodeWarpWide(*this) || decodeAsyncCopy(*this) || decodeMatrix(*this) || decodeWgmma(*this) || decodeMbarrier(*this);
+                 decodeConvert(*this) || decodeBulkCopy(*this) || decodeMemoryRange(*this) || decodeMemory(*this) || decodeAtomic(*this) || decodeControl(*this) ||
+                 decodeWarpWide(*this) || decodeAsyncCopy(*this) || decodeMatrixBytes(*this) || decodeMatrix(*this) || decodeWgmma(*this) || decodeMbarrier(*this) ||
+                 decodeStack(*this);
     if (!known)
       fail(fmt::format("instruction '{}' with these operands is not supported by the emulated device",
                        instruction.opcode));

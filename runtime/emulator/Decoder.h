@@ -79,6 +79,8 @@ public:
 
   uint32_t label(const Operand &operand);
   const std::vector<std::string> *branchTargets(const std::string &name) const;
+  /// Threads have a stack, as where functions are called.
+  void needStack() { usesStack = true; }
   uint32_t labelByName(const std::string &name, int scope);
 
 private:
@@ -129,6 +131,7 @@ private:
   std::map<uint64_t, uint32_t> regionAddresses; // its slots for addresses of its variables, by offset
   std::map<std::pair<uint64_t, int>, uint32_t> constantSlots;
   std::map<std::string, uint32_t> sharedPlaces;
+  bool usesStack = false;
   uint32_t usedDynamicAlignment = 16;
   std::vector<uint32_t> dynamicConstants; // constants to be moved to the dynamic base
   std::vector<RegisterUse> uses;
@@ -153,6 +156,12 @@ bool decodeAsyncCopy(Decoder &decoder);
 bool decodeBulkCopy(Decoder &decoder);
 bool decodeMatrix(Decoder &decoder);
 bool decodeWgmma(Decoder &decoder);
+bool decodeMinMax3(Decoder &decoder);
+bool decodeStack(Decoder &decoder);
+/// Cache policies, prefetches and other instructions about ranges of memory; st.bulk.
+bool decodeMemoryRange(Decoder &decoder);
+/// ldmatrix and stmatrix of bytes, movmatrix.
+bool decodeMatrixBytes(Decoder &decoder);
 /// Puts guards before the instructions that touch registers of a wgmma.
 void guardWgmmaRegisters(Kernel &kernel, const std::vector<RegisterUse> &uses);
 
