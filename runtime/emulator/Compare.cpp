@@ -280,9 +280,11 @@ struct Slct {
     const T *a = warp.reg<T>(in.src[0]), *b = warp.reg<T>(in.src[1]);
     const uint32_t *c = warp.reg<uint32_t>(in.src[2]);
     T *d = warp.reg<T>(in.dst);
+    bool flush = in.flags != 0;
+    auto selector = [&](uint32_t lane) { return flush ? FlushedFloat::get(lane) : fromLane<float>(lane); };
     for (int i = 0; i < kLanes; ++i)
       if (mask >> i & 1)
-        d[i] = (kFloatSelector ? fromLane<float>(c[i]) >= 0.0f : static_cast<int32_t>(c[i]) >= 0) ? a[i] : b[i];
+        d[i] = (kFloatSelector ? selector(c[i]) >= 0.0f : static_cast<int32_t>(c[i]) >= 0) ? a[i] : b[i];
   }
 };
 
@@ -405,7 +407,7 @@ bool decodeCompare(Decoder &d) {
     return true;
   }
   if (op == "slct") {
-    d.take("ftz");
+    instr.flags = d.take("ftz");
     Type type = d.requireType(), selector = d.requireType();
     d.expectOperands(4, 4);
     bool isFloatSelector = selector == Type::F32;
