@@ -15,7 +15,11 @@ namespace {
 
 void nothing(Warp &, const Instr &, uint32_t) {}
 
-void synchronizeLanes(Warp &warp, const Instr &, uint32_t) { warp.block->shared.synchronizeLanes(warp.index); }
+void synchronizeLanes(Warp &warp, const Instr &, uint32_t) {
+  Clocks &clocks = *warp.block->shared.order;
+  if (clocks.areFollowed())
+    ++clocks.steps[warp.agent];
+}
 
 bool decodeBarrier(Decoder &d, const std::string &op) {
   Instr &in = d.out();
