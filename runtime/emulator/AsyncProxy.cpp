@@ -230,10 +230,19 @@ void AsyncProxy::land(Warp &waiter, const Instr &in, BulkCopy &copy) {
   for (const CopyPiece &piece : copy.pieces) {
     uint8_t *data = &shared.data[piece.shared], *shadow = &shared.shadow[piece.shared];
     std::memset(shadow, kByteWritten, piece.bytes);
+    if (piece.data && waiter.checks && std::memcmp(piece.data, &copy.data[done], piece.bytes) != 0)
+      report(waiter, in, -1, device::kErrorLaunchFailed,
+             fmt::format("the source of the asynchronous copy at line {}, by {}, was changed in {} memory before the copy was waited for",
+                         copy.in->line, agentName(waiter, copy.issuer->agent), copy.isFromShared ? "shared" : "global"));
     if (copy.reduces) {
-      uint64_t operand = 0;
-      std::memcpy(&operand, copy.data.data(), piece.bytes);
-      applyAtomic(data, copy.op, copy.type, operand);
+      auto size = static_cast<uint32_t>(typeBytes(copy.type));
+      for (uint32_t i = 0; i < piece.bytes; i += size) {
+        uint64_t operand = 0;
+        std::memcpy(&operand, (piece.data ? piece.data : copy.data.data()) + i, size);
+        applyAtomic(data + i, copy.op, copy.type, operand);
+      }
+      for (uint32_t i = 0; piece.shadow && i < piece.bytes; ++i)
+        shadow[i] = piece.shadow[i] == kByteUnwritten ? uint8_t{kByteUnwritten} : shadow[i];
       continue;
     }
     if (copy.isValue) {
@@ -245,10 +254,6 @@ void AsyncProxy::land(Warp &waiter, const Instr &in, BulkCopy &copy) {
         data[i] = static_cast<uint8_t>(copy.fill >> (8 * (i % 8)));
       continue;
     }
-    if (waiter.checks && std::memcmp(piece.data, &copy.data[done], piece.bytes) != 0)
-      report(waiter, in, -1, device::kErrorLaunchFailed,
-             fmt::format("the source of the asynchronous copy at line {}, by {}, was changed in {} memory before the copy was waited for",
-                         copy.in->line, agentName(waiter, copy.issuer->agent), copy.isFromShared ? "shared" : "global"));
     done += piece.bytes;
     std::memcpy(data, piece.data, piece.bytes);
     for (uint32_t i = 0; waiter.checks && i < piece.bytes; ++i)

@@ -47,8 +47,9 @@ void storeAsync(Warp &warp, const Instr &in, uint32_t mask) {
   }
 }
 
-/// Types of red.async (PTX ISA, red.async).
-bool reduces(AtomicOp op, Type type) {
+} // namespace
+
+bool reducesPeers(AtomicOp op, Type type) {
   switch (op) {
   case AtomicOp::Add:
     return type == Type::U32 || type == Type::S32 || type == Type::U64;
@@ -64,8 +65,6 @@ bool reduces(AtomicOp op, Type type) {
   }
 }
 
-} // namespace
-
 void copyToPeer(Warp &warp, const Instr &in, uint32_t mask) {
   requireInit(warp, in, in.src[2], mask, "as the size of a copy");
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
@@ -74,6 +73,9 @@ void copyToPeer(Warp &warp, const Instr &in, uint32_t mask) {
     copy.in = &in;
     copy.lane = lane;
     copy.isFromShared = true;
+    copy.reduces = in.variant != 0;
+    copy.op = static_cast<AtomicOp>(in.variant2);
+    copy.type = static_cast<Type>(in.bytes);
     copy.bytes = warp.reg<uint32_t>(in.src[2])[lane];
     if (copy.bytes % 16)
       report(warp, in, lane, device::kErrorMisalignedAddress, fmt::format("the size {} of a bulk copy is not a multiple of 16", copy.bytes));
@@ -119,13 +121,14 @@ bool decodeAsyncStore(Decoder &d) {
     d.take("weak");
   }
   Space space = d.take("shared::cluster") ? Space::Shared : Space::Generic;
-  if (!d.take("mbarrier::complete_tx::bytes"))
-    return false;
+  if (!d.take("mbarrier::complete_tx::bytes")) // that of .mmio writes to global memory
+    d.fail("the form that is supported is of .shared::cluster, with .mbarrier::complete_tx::bytes");
   size_t elements = isReduction ? 1 : d.take("v2") ? 2 : d.take("v4") ? 4 : 1;
   if (isReduction && !takeReduction(d))
-    return false;
+    d.fail("red.async needs an operation");
   Type type = d.requireType();
-  if (isReduction && !reduces(static_cast<AtomicOp>(in.variant2), type))
+  bool isLongSum = in.variant2 == static_cast<uint8_t>(AtomicOp::Add) && type == Type::S64;
+  if (isReduction && !isLongSum && !reducesPeers(static_cast<AtomicOp>(in.variant2), type))
     d.fail("no red.async has this operation and type");
   if (typeBits(type) != 32 && typeBits(type) != 64)
     d.fail("st.async takes types of 32 and 64 bits");

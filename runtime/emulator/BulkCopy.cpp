@@ -325,11 +325,20 @@ bool decodeBulkCopy(Decoder &d) {
     return false;
   size_t at = isReduction ? 3 : 2;
   bool toShared = mods[at] == "shared::cluster" || mods[at] == "shared::cta";
-  if (toShared && mods[at] == "shared::cluster" && mods[at + 1] == "shared::cta" && !isReduction) {
+  if (toShared && mods[at] == "shared::cluster" && mods[at + 1] == "shared::cta") {
     d.take("shared::cluster");
     d.take("shared::cta");
     if (!d.take("mbarrier::complete_tx::bytes"))
       return false;
+    if (isReduction) {
+      in.variant = kReduce;
+      if (!takeReduction(d))
+        return false;
+      Type type = d.requireType();
+      if (!reducesPeers(static_cast<AtomicOp>(in.variant2), type))
+        d.fail("no cp.reduce.async.bulk in distributed shared memory has this operation and type");
+      in.bytes = static_cast<uint8_t>(type);
+    }
     d.expectOperands(4, 4);
     addAddress(d, d.operand(0), Space::Shared);
     addAddress(d, d.operand(1), Space::Shared);

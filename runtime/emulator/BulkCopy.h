@@ -18,8 +18,10 @@ uint64_t anyAddress(Warp &warp, const Instr &in, int lane, uint32_t index);
 
 /// The block that a copy writes to, and the mbarrier is of; the addresses become offsets in its shared memory (AsyncStore.cpp).
 Block &copyTarget(Warp &warp, const Instr &in, int lane, uint64_t &to, uint64_t &barrier);
-/// cp.async.bulk.shared::cluster.shared::cta (AsyncStore.cpp).
+/// cp.async.bulk.shared::cluster.shared::cta and the reduction (AsyncStore.cpp); Instr::variant not 0: the latter.
 void copyToPeer(Warp &warp, const Instr &in, uint32_t mask);
+/// Whether a reduction in distributed shared memory has the operation and type (PTX ISA, cp.reduce.async.bulk and red.async).
+bool reducesPeers(AtomicOp op, Type type);
 
 /// `.multicast::cluster`: a slot of a mask of ranks, in Instr::src[3]. Sets Instr::flags.
 inline constexpr uint32_t kMulticast = 0x100;

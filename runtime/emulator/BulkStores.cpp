@@ -135,7 +135,7 @@ void AsyncProxy::finish() {
     const Warp &warp = *copy.issuer;
     if (warp.checks)
       report(warp, *copy.in, copy.lane, device::kErrorLaunchFailed,
-             fmt::format("the block{} ends while this copy may still {} its shared memory: {}", warp.block == &block ? "" : " " + blockName(block), what, cure));
+             fmt::format("the block {}ends while this copy may still {} its shared memory: {}", block.cluster ? blockName(block) + " " : "", what, cure));
   };
   for (const BulkCopy &copy : loads)
     left(copy, "write", "wait for the phase of its mbarrier that it completes");

@@ -193,8 +193,8 @@ bool decodeCluster(Decoder &d) {
   d.result().usesClusters = true;
   bool isArrive = d.take("arrive");
   if (!isArrive && !d.take("wait"))
-    return false;
-  if (isArrive ? !d.take("release") && d.take("relaxed") : false)
+    d.fail("barrier.cluster is .arrive or .wait");
+  if (isArrive && !d.take("release") && d.take("relaxed"))
     in.flags |= kRelaxedOrder;
   if (!isArrive)
     d.take("acquire");

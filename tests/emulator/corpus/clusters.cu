@@ -276,9 +276,7 @@ KERNEL grid_prefix(const int *in, int *out, int *sums, int perBlock) {
 
 // The start of a kernel that may overlap with the one before.
 KERNEL dependent(int *data) {
-#if __CUDA_ARCH__ >= 900
-  cudaGridDependencySynchronize();
+  asm volatile("griddepcontrol.wait;" ::: "memory"); // cudaGridDependencySynchronize, which NVRTC does not know
   data[threadIdx.x] += 1;
-  cudaTriggerProgrammaticLaunchCompletion();
-#endif
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 }
