@@ -86,7 +86,7 @@ void endBlock(Block &block);
 /// How many threads arrived at barrier.cluster, for messages.
 std::string describeClusterBarrier(const Block &block);
 
-/// mapa, getctarank, barrier.cluster, griddepcontrol.
+/// mapa, getctarank, barrier.cluster.
 bool decodeCluster(Decoder &decoder);
 /// st.async and red.async; false if it is neither.
 bool decodeAsyncStore(Decoder &decoder);

@@ -1,4 +1,4 @@
-// barrier.cluster, mapa, getctarank, griddepcontrol (PTX ISA 9.7.13.3, 9.7.9.22, 9.7.9.23, 9.7.13.12).
+// barrier.cluster, mapa, getctarank (PTX ISA 9.7.13.4, 9.7.9.23, 9.7.9.24).
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "AsyncProxy.h"
@@ -133,8 +133,6 @@ void rankOfAddress(Warp &warp, const Instr &in, uint32_t mask) {
   }
 }
 
-void nothing(Warp &, const Instr &, uint32_t) {}
-
 bool decodeMap(Decoder &d, bool isMap) {
   Instr &in = d.out();
   in.space = d.take("shared::cluster") ? Space::Shared : Space::Generic;
@@ -177,16 +175,6 @@ bool decodeCluster(Decoder &d) {
   if (opcode == "mapa" || opcode == "getctarank") {
     d.result().usesClusters = true;
     return decodeMap(d, opcode == "mapa");
-  }
-  if (opcode == "griddepcontrol") {
-    // Launches run one after the other, each to its end: what a grid depends on has ended before it starts.
-    if (d.take("launch_dependents") == d.take("wait"))
-      return false;
-    d.expectOperands(0, 0);
-    in.handler = nothing;
-    in.ownInit = true;
-    in.instrClass = InstrClass::Control;
-    return true;
   }
   if (opcode != "barrier" || !d.take("cluster"))
     return false;

@@ -124,7 +124,7 @@ bool decodeControl(Decoder &d) {
     return true;
   }
   if (op == "pmevent" || op == "griddepcontrol") {
-    // A grid has no dependents here: waiting for none ends at once.
+    // Launches run one after the other, each to its end: what a grid depends on has ended before it starts.
     if (op == "griddepcontrol" && !d.take("wait") && !d.take("launch_dependents"))
       return false;
     in.handler = nothing;

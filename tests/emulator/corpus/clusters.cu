@@ -158,10 +158,9 @@ KERNEL cluster_count(unsigned *out) {
   if (threadIdx.x == 0) {
     counter = 5;
     mbarrier_init(&done, 1);
+    if (cluster.block_rank() == 0)
+      mbarrier_expect(&done, 4 * threads);
   }
-  __syncthreads();
-  if (threadIdx.x == 0 && cluster.block_rank() == 0)
-    mbarrier_expect(&done, 4 * threads);
   cluster.sync();
   asm volatile("red.async.relaxed.cluster.shared::cluster.mbarrier::complete_tx::bytes.add.u32 [%0], %1, [%2];" ::"r"(
                    mapa(shared32(&counter), 0)),
@@ -171,8 +170,7 @@ KERNEL cluster_count(unsigned *out) {
     mbarrier_wait(&done, 0);
     if (threadIdx.x == 0)
       out[blockIdx.x / cluster.num_blocks()] = counter;
-  }
-  cluster.sync();
+  } // nobody needs to wait at the end: what goes to the first block's memory has arrived, to that of others goes nothing
 }
 
 struct alignas(64) TensorMap {
