@@ -3,6 +3,7 @@
 
 #include "fourfold/Fourfold.h"
 #include "runtime/jit/Cubin.h"
+#include "runtime/jit/SplitPtx.h"
 #include "runtime/npy/Npy.h"
 
 #include <CLI/CLI.hpp>
@@ -43,19 +44,6 @@ double processorMilliseconds() {
   return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) * 1e-6;
 }
 
-/// The kernels of a PTX text, each with the text's head: name and module.
-std::vector<std::pair<std::string, std::string>> kernelsOf(const std::string &ptx) {
-  const std::string mark = ".visible .entry ";
-  std::vector<std::pair<std::string, std::string>> kernels;
-  size_t first = ptx.find(mark);
-  for (size_t at = first; at != std::string::npos;) {
-    size_t next = ptx.find(mark, at + 1), name = at + mark.size();
-    kernels.emplace_back(ptx.substr(name, ptx.find('(', name) - name), ptx.substr(0, first) + ptx.substr(at, next - at));
-    at = next;
-  }
-  return kernels;
-}
-
 /// "averis/linear_forward.mlir" of any path.
 std::string shortName(const std::string &path) {
   fs::path full = fs::absolute(path);
@@ -86,11 +74,12 @@ void cold(const std::string &path, const std::string &target, int repeat, double
   std::vector<double> compile, assemble, all, processor;
   CompiledSpec compiled;
   std::vector<uint8_t> cubin;
+  CachedTexts cubins;
   for (int i = 0; i < repeat; ++i) {
     double start = processorMilliseconds();
     compile.push_back(milliseconds([&] { check(compiler.compile(spec, target, &compiled)); }));
     Status assembled;
-    assemble.push_back(milliseconds([&] { assembled = assembleCubin(compiled.ptx, target, &cubin); }));
+    assemble.push_back(milliseconds([&] { assembled = linkCubins(compiled.ptx, target, &cubins); }));
     // Without a CUDA toolkit it is the time to PTX.
     if (assembled.code() != StatusCode::NotFound)
       check(assembled);
@@ -100,12 +89,13 @@ void cold(const std::string &path, const std::string &target, int repeat, double
   // One kernel alone: what is waited for where the others are assembled beside it, or were before.
   std::string largest;
   double largestTime = 0;
-  for (const auto &[name, text] : kernelsOf(compiled.ptx)) {
+  std::vector<KernelPtx> kernels = splitKernels(compiled.ptx);
+  for (const KernelPtx &kernel : kernels) {
     Status assembled;
-    double time = milliseconds([&, &text = text] { assembled = assembleCubin(text, target, &cubin); });
+    double time = milliseconds([&] { assembled = assembleCubin(kernel.ptx, target, &cubin); });
     if (assembled.code() != StatusCode::NotFound)
       check(assembled);
-    largest = time > largestTime ? name : largest;
+    largest = time > largestTime ? kernel.name : largest;
     largestTime = std::max(time, largestTime);
   }
   *worst = std::max(*worst, median(all));
@@ -113,7 +103,7 @@ void cold(const std::string &path, const std::string &target, int repeat, double
   std::printf("cold  %-48s spec to PTX %7.1f ms, PTX to cubin %7.1f ms, together %7.1f ms; processor %7.1f ms, %zu kernels; largest %s, PTX to cubin %.1f ms\n",
               shortName(path).c_str(), median(compile),
               median(assemble), median(all), median(processor),
-              kernelsOf(compiled.ptx).size(), largest.c_str(), largestTime);
+              kernels.size(), largest.c_str(), largestTime);
   unsetenv("FOURFOLD_CACHE");
 }
 

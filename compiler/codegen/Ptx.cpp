@@ -3,6 +3,8 @@
 
 #include "compiler/codegen/Ptx.h"
 
+#include "compiler/codegen/BackEnd.h"
+
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/LLVMCommon/ConversionTarget.h"
@@ -20,14 +22,9 @@
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/DialectConversion.h"
 
-#include "llvm/IR/LegacyPassManager.h"
-#include "llvm/IR/Module.h"
-#include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
-#include "llvm/Support/TargetSelect.h"
-#include "llvm/Target/TargetMachine.h"
+#include "llvm/Support/ThreadPool.h"
 
-#include <mutex>
+#include <atomic>
 
 using namespace mlir;
 
@@ -43,9 +40,11 @@ void registerKernelDialects(DialectRegistry &registry) {
   registerNVVMDialectTranslation(registry);
 }
 
+namespace {
+
+/// Lowers scf, arith and math inside the module to the LLVM dialect, in place. Numerics: bit-exact.
 LogicalResult lowerToLLVMDialect(gpu::GPUModuleOp module) {
   MLIRContext *context = module.getContext();
-  context->loadDialect<cf::ControlFlowDialect>();
   {
     RewritePatternSet patterns(context);
     populateSCFToControlFlowConversionPatterns(patterns);
@@ -72,73 +71,87 @@ LogicalResult lowerToLLVMDialect(gpu::GPUModuleOp module) {
   return success();
 }
 
-/// Generators emit loads, unrolled arithmetic and loops in the shape they should have; what is left to do is to share what they
-/// repeat, move invariant address arithmetic out of the main loops and clean up. This takes a third of the time of LLVM's default
-/// pipeline and gives ptxas the same registers.
-static llvm::Error optimize(llvm::Module &module, llvm::TargetMachine &machine) {
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager graph;
-  llvm::ModuleAnalysisManager modules;
-  llvm::PassBuilder builder(&machine);
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(graph);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, graph, modules);
-  llvm::ModulePassManager passes;
-  if (llvm::Error error = builder.parsePassPipeline(
-          passes, "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(licm),early-cse<memssa>,adce)"))
-    return error;
-  passes.run(module, modules);
-  return llvm::Error::success();
+/// A module for each kernel, each with the declarations that it uses, in the order of the kernels. One kernel's code never depends on
+/// another's, and this lets them be compiled at once. The kernels leave `module`.
+llvm::SmallVector<OwningOpRef<gpu::GPUModuleOp>> splitKernels(gpu::GPUModuleOp module) {
+  llvm::SmallVector<OwningOpRef<gpu::GPUModuleOp>> parts;
+  OpBuilder builder(module.getContext());
+  for (auto kernel : llvm::make_early_inc_range(module.getOps<LLVM::LLVMFuncOp>())) {
+    if (kernel.isExternal())
+      continue;
+    auto part = gpu::GPUModuleOp::create(builder, module.getLoc(), module.getName());
+    builder.setInsertionPointToStart(part.getBody());
+    for (Operation &op : module.getBody()->getOperations())
+      if (!isa<LLVM::LLVMFuncOp>(op) || cast<LLVM::LLVMFuncOp>(op).isExternal())
+        if (!SymbolTable::symbolKnownUseEmpty(cast<SymbolOpInterface>(op).getNameAttr(), kernel))
+          builder.clone(op);
+    builder.clearInsertionPoint();
+    kernel->moveBefore(part.getBody(), part.getBody()->end());
+    parts.emplace_back(part);
+  }
+  return parts;
 }
 
+/// In this order threads end at about the same time.
+llvm::SmallVector<size_t> largestFirst(llvm::ArrayRef<OwningOpRef<gpu::GPUModuleOp>> parts) {
+  llvm::SmallVector<std::pair<int64_t, size_t>> sizes;
+  for (auto [i, part] : llvm::enumerate(parts)) {
+    int64_t operations = 0;
+    (*part)->walk([&](Operation *) { ++operations; });
+    sizes.emplace_back(-operations, i);
+  }
+  llvm::sort(sizes);
+  return llvm::to_vector(llvm::make_second_range(sizes));
+}
+
+/// The module's kernels in the LLVM dialect, in place, and then in LLVM IR.
+LogicalResult lowerToIr(gpu::GPUModuleOp module, KernelIr *ir) {
+  if (failed(lowerToLLVMDialect(module)))
+    return failure();
+  ir->module = translateModuleToLLVMIR(module, ir->context, "fourfold");
+  return ir->module ? success() : LogicalResult(module.emitError("cannot translate the kernels to LLVM IR"));
+}
+
+} // namespace
+
 FailureOr<std::string> translateModule(gpu::GPUModuleOp module, const Target &target, bool ptx) {
-  static std::once_flag initialized;
-  std::call_once(initialized, [] {
-    LLVMInitializeNVPTXTargetInfo();
-    LLVMInitializeNVPTXTarget();
-    LLVMInitializeNVPTXTargetMC();
-    LLVMInitializeNVPTXAsmPrinter();
-  });
-
-  llvm::LLVMContext context;
-  std::unique_ptr<llvm::Module> ir = translateModuleToLLVMIR(module, context, "fourfold");
-  if (!ir)
-    return module.emitError("cannot translate the kernels to LLVM IR"), failure();
-
-  llvm::Triple triple("nvptx64-nvidia-cuda");
-  std::string error;
-  const llvm::Target *backEnd = llvm::TargetRegistry::lookupTarget(triple, error);
-  if (!backEnd)
-    return module.emitError("LLVM has no NVPTX back end: " + error), failure();
-  llvm::TargetOptions options;
-  // Contraction of a multiplication and an addition would change codes; `.rn` keeps ptxas from it too.
-  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
-  std::unique_ptr<llvm::TargetMachine> machine(
-      backEnd->createTargetMachine(triple, target.name(), target.ptxFeature(), options, llvm::Reloc::Static, std::nullopt,
-                                   llvm::CodeGenOptLevel::Aggressive));
-  if (!machine)
-    return module.emitError("LLVM cannot generate code for " + target.name()), failure();
-  ir->setTargetTriple(triple);
-  ir->setDataLayout(machine->createDataLayout());
-  if (llvm::Error problem = optimize(*ir, *machine))
-    return module.emitError("cannot optimize the kernels: " + llvm::toString(std::move(problem))), failure();
-
-  std::string text;
+  std::string text, error;
+  MLIRContext *context = module.getContext();
+  context->loadDialect<cf::ControlFlowDialect>(); // which the lowering makes, and threads cannot load
   if (!ptx) {
-    llvm::raw_string_ostream stream(text);
-    ir->print(stream, nullptr);
+    KernelIr ir;
+    if (failed(lowerToIr(module, &ir)))
+      return failure();
+    if (!optimizedIr(ir, target, &text, &error))
+      return module.emitError(error), failure();
     return text;
   }
-  llvm::SmallString<0> buffer;
-  llvm::raw_svector_ostream stream(buffer);
-  llvm::legacy::PassManager passes;
-  if (machine->addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::AssemblyFile))
-    return module.emitError("LLVM cannot emit PTX for " + target.name()), failure();
-  passes.run(*ir);
-  return std::string(buffer);
+  llvm::SmallVector<OwningOpRef<gpu::GPUModuleOp>> parts = splitKernels(module);
+  std::vector<std::string> texts(parts.size()), errors(parts.size());
+  auto emit = [&](size_t i) {
+    KernelIr ir;
+    if (failed(lowerToIr(*parts[i], &ir)))
+      return failure();
+    if (!emitPtx(ir, target, &texts[i], &errors[i]))
+      return parts[i]->emitError(errors[i]), failure();
+    return success();
+  };
+  // A thread for each kernel, as far as there are cores: of this call alone, as a host may fork after it.
+  llvm::ThreadPoolStrategy strategy = llvm::hardware_concurrency(static_cast<unsigned>(parts.size()));
+  strategy.Limit = true;
+  llvm::DefaultThreadPool pool(strategy);
+  std::atomic<bool> anyFailed = false;
+  context->setThreadPool(pool);
+  for (size_t i : largestFirst(parts))
+    pool.async([&, i] {
+      if (failed(emit(i)))
+        anyFailed = true;
+    });
+  pool.wait();
+  context->disableMultithreading();
+  if (anyFailed)
+    return failure();
+  return joinPtx(texts);
 }
 
 } // namespace compiler

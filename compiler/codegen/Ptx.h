@@ -16,11 +16,9 @@ namespace compiler {
 /// Registers the dialects and translations that kernels and their lowering use.
 void registerKernelDialects(mlir::DialectRegistry &registry);
 
-/// Lowers scf, arith and math inside the module to the LLVM dialect, in place. Numerics: bit-exact.
-mlir::LogicalResult lowerToLLVMDialect(mlir::gpu::GPUModuleOp module);
-
-/// Translates a lowered module to LLVM IR, optimizes it and returns the IR as text (`ptx` false) or the PTX. On failure emits a
-/// diagnostic on the module; LLVM's own abort is never reached for targets of findTarget().
+/// Lowers the kernels of a module, in place, and returns them as optimized LLVM IR (`ptx` false) or as PTX, for which each kernel is
+/// compiled on a thread of its own; the text does not depend on how many there are. On failure emits a diagnostic on the module; LLVM's
+/// own abort is never reached for targets of findTarget().
 mlir::FailureOr<std::string> translateModule(mlir::gpu::GPUModuleOp module, const Target &target, bool ptx);
 
 } // namespace compiler

@@ -87,6 +87,8 @@ void PlanWriter::addMatmul(fp4::MatmulOp op, fp4::EpilogueOp epilogue) {
     if (isNewKernel(variant.kernel))
       buildMatmul(kernels, variant.kernel, target, format, tile, region, mode);
     launch.variants.push_back(variant);
+    if (variant.when == Expr(1))
+      break; // none after it would be chosen
   }
   append(std::move(launch));
 }

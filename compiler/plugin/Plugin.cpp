@@ -52,7 +52,7 @@ struct Session {
     DialectRegistry registry;
     registerSpecDialects(registry);
     registerKernelDialects(registry);
-    // One spec is small: threads would cost more to start than they save.
+    // One spec is small: threads would cost more to start than they save until its kernels are compiled, which brings its own.
     context = std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
     diagnostics = std::make_unique<DiagnosticCollector>(*context);
   }
@@ -124,9 +124,7 @@ int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *
     reporter.send("kernels", text);
     return 0;
   }
-  FailureOr<std::string> code = failure();
-  if (succeeded(lowerToLLVMDialect(*planned->kernels)))
-    code = translateModule(*planned->kernels, *target, emit == "ptx");
+  FailureOr<std::string> code = translateModule(*planned->kernels, *target, emit == "ptx");
   // Files that they include, the toolkit's too, may change when the spec does not.
   if (emit == "ptx" && !calledFunctions(session.spec.function).empty())
     reporter.send("volatile", "CUDA C++ functions");

@@ -16,10 +16,11 @@ using namespace device;
 //===----------------------------------------------------------------------===//
 
 Executable::Impl::~Impl() {
-  if (!module)
+  if (modules.empty())
     return;
   CurrentContext current(deviceImpl());
-  deviceImpl().driver->moduleUnload(module);
+  for (CUmodule module : modules)
+    deviceImpl().driver->moduleUnload(module);
 }
 
 /// "sm_120a" -> 120 and whether kernels run on that architecture only. Returns false for anything else.
@@ -51,6 +52,13 @@ static Status checkTarget(const plan::Plan &plan, const Device &device) {
                       device.name(), device.target(), device.target())};
 }
 
+CUresult Executable::Impl::findFunction(const std::string &kernel, CUfunction *function) const {
+  CUresult result = kErrorNotFound;
+  for (size_t i = 0; i < modules.size() && result == kErrorNotFound; ++i)
+    result = deviceImpl().driver->moduleGetFunction(function, modules[i], kernel.c_str());
+  return result;
+}
+
 Status Executable::Impl::findFunctions() {
   // Above this, dynamic shared memory must be asked for (CUDA C++ Programming Guide, shared memory).
   constexpr int kSharedWithoutAsking = 48 * 1024;
@@ -62,7 +70,7 @@ Status Executable::Impl::findFunctions() {
                                                    launch.label, launch.args.size(), kMaxArguments)};
     for (const plan::Variant &variant : launch.variants) {
       CUfunction function = nullptr;
-      CUresult result = impl.driver->moduleGetFunction(&function, module, variant.kernel.c_str());
+      CUresult result = findFunction(variant.kernel, &function);
       if (Status status = impl.check(
               result, fmt::format("kernel '{}' of launch '{}' is not in the PTX", variant.kernel, launch.label));
           !status.ok())

@@ -16,7 +16,8 @@ inline constexpr size_t kMaxArguments = 64;
 struct Executable::Impl {
   Device device;
   plan::Plan plan;
-  device::CUmodule module = nullptr;
+  /// Each has some of the kernels.
+  std::vector<device::CUmodule> modules;
   /// By launch, then by variant; empty for memsets.
   std::vector<std::vector<device::CUfunction>> functions;
   std::vector<Parameter> inputs, outputs;
@@ -30,7 +31,8 @@ struct Executable::Impl {
 
   const Device::Impl &deviceImpl() const { return *device.impl; }
   Status loadModule(const std::string &ptx);
-  bool loadCubin(const std::string &ptx, Status *status);
+  bool loadCubins(const std::string &ptx, Status *status);
+  device::CUresult findFunction(const std::string &kernel, device::CUfunction *function) const;
   Status findFunctions();
   void findUses();
 };

@@ -45,16 +45,25 @@ static Status checkDriver(const Device::Impl &device, const plan::Plan &plan, bo
 }
 
 /// True if machine code was loaded. Why it was not is said once: the driver's compiler does as well, at each start of a program.
-bool Executable::Impl::loadCubin(const std::string &ptx, Status *status) {
+bool Executable::Impl::loadCubins(const std::string &ptx, Status *status) {
   const Device::Impl &impl = deviceImpl();
   CachedTexts texts;
   std::string why, log;
-  if (Status linked = linkCubin(ptx, impl.target, &texts); !linked.ok()) {
+  if (Status linked = linkCubins(ptx, impl.target, &texts); !linked.ok()) {
     why = linked.message();
   } else {
-    CUresult result = loadImage(*impl.driver, texts->at("cubin").c_str(), &module, &log);
+    CUresult result = kSuccess;
+    for (size_t i = 0; result == kSuccess && texts->count(fmt::format("cubin.{}", i)); ++i) {
+      CUmodule module = nullptr;
+      result = loadImage(*impl.driver, texts->at(fmt::format("cubin.{}", i)).c_str(), &module, &log);
+      if (result == kSuccess)
+        modules.push_back(module);
+    }
     if (result == kSuccess)
       return true;
+    for (CUmodule module : modules)
+      impl.driver->moduleUnload(module);
+    modules.clear();
     if (isSticky(result) || result == kErrorOutOfMemory) {
       *status = impl.check(result, fmt::format("cannot load the kernels of '{}' for {}", plan.spec, plan.target));
       return false;
@@ -70,15 +79,18 @@ Status Executable::Impl::loadModule(const std::string &ptx) {
   const Device::Impl &impl = deviceImpl();
   if (!impl.emulated) {
     Status status;
-    if (loadCubin(ptx, &status) || !status.ok())
+    if (loadCubins(ptx, &status) || !status.ok())
       return status;
     if (status = checkDriver(impl, plan, /*refused=*/false); !status.ok())
       return status;
   }
   std::string log;
+  CUmodule module = nullptr;
   CUresult result = loadImage(*impl.driver, ptx.c_str(), &module, &log);
-  if (result == kSuccess)
+  if (result == kSuccess) {
+    modules.push_back(module);
     return {};
+  }
   if (result == kErrorUnsupportedPtxVersion && !impl.emulated)
     return checkDriver(impl, plan, /*refused=*/true);
   Status status = impl.check(result, fmt::format("cannot load the PTX of '{}' for {}", plan.spec, plan.target));

@@ -6,6 +6,7 @@
 #include "runtime/core/Environment.h"
 #include "runtime/jit/FileIdentity.h"
 #include "runtime/jit/NvJitLink.h"
+#include "runtime/jit/SplitPtx.h"
 
 #include <fmt/format.h>
 
@@ -18,6 +19,7 @@
 #include <fstream>
 #include <iterator>
 #include <regex>
+#include <thread>
 
 extern char **environ;
 
@@ -125,38 +127,73 @@ CudaTools findCudaTools() {
   return tools;
 }
 
-/// Finds the machine code that an assembler made of the PTX, or has it made. `assembler` tells it from other versions.
+namespace {
+
+/// Finds the machine code that an assembler made of the PTX, or has it made. `assembler` tells it from other versions, `kind` one module
+/// from several.
 template <typename Assemble>
-static Status cached(const std::string &assembler, const std::string &ptx, const std::string &target,
-                     CachedTexts *texts, Assemble assemble) {
-  CacheKey key = CacheKeyBuilder("cubin").add(assembler).add(target).add(ptx).key();
+Status cached(const std::string &kind, const std::string &assembler, const std::string &ptx, const std::string &target,
+              CachedTexts *texts, Assemble assemble) {
+  CacheKey key = CacheKeyBuilder(kind).add(assembler).add(target).add(ptx).key();
   auto make = [&](CacheTexts *made) -> Status {
-    if (Status status = assemble(&(*made)["cubin"]); !status.ok())
+    if (Status status = assemble(made); !status.ok())
       return status;
-    (*made)["about"] = fmt::format("cubin for {}", target);
+    (*made)["about"] = fmt::format("{} for {}", kind, target);
     return {};
   };
   return Cache::current()->find(key, make, texts);
 }
 
-Status linkCubin(const std::string &ptx, const std::string &target, CachedTexts *texts) {
-  auto linker = NvJitLink::find();
-  if (!linker)
-    return {StatusCode::NotFound,
-            environment::nvJitLink().empty()
-                ? fmt::format("there is no nvJitLink in '{}' or where the system looks", environment::cudaHome())
-                : fmt::format("FOURFOLD_NVJITLINK is '{}'", environment::nvJitLink())};
-  return cached("nvJitLink " + linker->identity(), ptx, target, texts,
-                [&](std::string *cubin) { return linker->assemble(ptx, target, cubin); });
+Status findNvJitLink(std::shared_ptr<const NvJitLink> *linker) {
+  *linker = NvJitLink::find();
+  if (*linker)
+    return {};
+  return {StatusCode::NotFound,
+          environment::nvJitLink().empty()
+              ? fmt::format("there is no nvJitLink in '{}' or where the system looks", environment::cudaHome())
+              : fmt::format("FOURFOLD_NVJITLINK is '{}'", environment::nvJitLink())};
+}
+
+/// Each part on a thread; the first failure in their order.
+Status assembleParts(const NvJitLink &linker, const std::string &ptx, const std::string &target, CacheTexts *made) {
+  std::vector<std::string> parts = splitPtx(ptx, std::max(1u, std::thread::hardware_concurrency())), cubins(parts.size());
+  std::vector<Status> statuses(parts.size());
+  std::vector<std::thread> threads;
+  auto work = [&](size_t i) { statuses[i] = linker.assemble(parts[i], target, &cubins[i]); };
+  for (size_t i = 1; i < parts.size(); ++i)
+    threads.emplace_back(work, i);
+  work(0);
+  for (std::thread &thread : threads)
+    thread.join();
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (!statuses[i].ok())
+      return statuses[i];
+    (*made)[fmt::format("cubin.{}", i)] = std::move(cubins[i]);
+  }
+  return {};
+}
+
+} // namespace
+
+Status linkCubins(const std::string &ptx, const std::string &target, CachedTexts *texts) {
+  std::shared_ptr<const NvJitLink> linker;
+  if (Status status = findNvJitLink(&linker); !status.ok())
+    return status;
+  return cached("cubins", "nvJitLink " + linker->identity(), ptx, target, texts,
+                [&](CacheTexts *made) { return assembleParts(*linker, ptx, target, made); });
 }
 
 Status assembleCubin(const std::string &ptx, const std::string &target, std::vector<uint8_t> *cubin) {
   CachedTexts texts;
-  Status status = linkCubin(ptx, target, &texts);
+  std::shared_ptr<const NvJitLink> linker;
+  Status status = findNvJitLink(&linker);
+  if (status.ok())
+    status = cached("cubin", "nvJitLink " + linker->identity(), ptx, target, &texts,
+                    [&](CacheTexts *made) { return linker->assemble(ptx, target, &(*made)["cubin"]); });
   // An nvJitLink of another toolkit may be too old for the target where ptxas is not.
   if (std::string ptxas = status.ok() ? "" : findPtxas(); !ptxas.empty())
-    status = cached("ptxas " + identityOf(ptxas).text, ptx, target, &texts,
-                    [&](std::string *made) { return assembleByPtxas(ptxas, ptx, target, made); });
+    status = cached("cubin", "ptxas " + identityOf(ptxas).text, ptx, target, &texts,
+                    [&](CacheTexts *made) { return assembleByPtxas(ptxas, ptx, target, &(*made)["cubin"]); });
   if (status.code() == StatusCode::NotFound)
     return {StatusCode::NotFound,
             fmt::format("machine code needs nvJitLink or ptxas, and '{}' has neither: install the CUDA toolkit (packages "

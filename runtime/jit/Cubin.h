@@ -22,10 +22,11 @@ struct CudaTools {
 /// Looks in CUDA_HOME (/usr/local/cuda unless set), then where the system looks.
 CudaTools findCudaTools();
 
-/// Assembles PTX in process by nvJitLink: `texts` gets "cubin". NotFound: there is none. Kept in the cache, as below.
-Status linkCubin(const std::string &ptx, const std::string &target, CachedTexts *texts);
+/// Assembles PTX in process by nvJitLink, its kernels shared out over the cores: `texts` gets a module "cubin.0", "cubin.1" ... for
+/// each. NotFound: there is no nvJitLink. Kept in the cache, as below.
+Status linkCubins(const std::string &ptx, const std::string &target, CachedTexts *texts);
 
-/// Assembles PTX: in process by nvJitLink, or by ptxas. Errors carry the assembler's log.
+/// Assembles PTX as one module: in process by nvJitLink, or by ptxas. Errors carry the assembler's log.
 Status assembleCubin(const std::string &ptx, const std::string &target, std::vector<uint8_t> *cubin);
 
 } // namespace fourfold

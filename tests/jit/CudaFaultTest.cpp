@@ -8,8 +8,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <sys/wait.h>
+#include <thread>
 
 using namespace fourfold;
 using namespace fourfold::tests;
@@ -67,14 +69,15 @@ struct CudaFault : testing::Test {
 TEST_F(CudaFault, RunsMachineCodeAndTimesItByEvents) {
   std::vector<LaunchRecord> records;
   ASSERT_EQ(run(&records).message(), "");
-  EXPECT_EQ(modules(), std::vector<std::string>{"cubin"});
+  size_t parts = std::min(2u, std::max(1u, std::thread::hardware_concurrency())); // two kernels, shared out over the cores
+  EXPECT_EQ(modules(), std::vector<std::string>(parts, "cubin"));
   ASSERT_EQ(records.size(), 2u);
   for (const LaunchRecord &record : records)
     EXPECT_EQ(record.milliseconds, 0.125) << "the fake events' answer";
   EXPECT_EQ(records[0].bufferBytes, 3u * 5 * 4);
   EXPECT_EQ(records[1].bufferBytes, 4u * 3 * 5 * 4);
   ASSERT_EQ(run().message(), "");
-  EXPECT_EQ(countLines(folder.path + "/assembled"), 1u) << "machine code is kept";
+  EXPECT_EQ(countLines(folder.path + "/assembled"), parts) << "machine code is kept";
   EXPECT_EQ(messages.count(), 0u) << messages.text();
 }
 

@@ -23,9 +23,11 @@ namespace {
 struct Special {
   enum Kind {
     Anywhere, // the largest value, which decides the scale of a tensor: a kernel that leaves out its place is found out
-    Last,     // the largest value in the last place
-      Infinities, // one in each column and row up to 32, of one input only
-    Far // a NaN in a row of the second tile of scales, which the first must not see
+    Last,       // the largest value in the last place
+    Place,      // the largest value in a row and column that the number says
+    Column,     // a column of large values, which decides about the mean
+    Infinities, // one in each column and row up to 32, of one input only
+    Far         // a NaN in a row of the second tile of scales, which the first must not see
   };
   Kind kind = Anywhere;
   int64_t number = 0;
@@ -35,6 +37,10 @@ float valueAt(int64_t i, int64_t count, int64_t width, const Special &special, s
   int64_t n = special.number;
   if (special.kind == Special::Infinities)
     return input == static_cast<size_t>(n) && i / width == i % width && i % width < 32 ? std::numeric_limits<float>::infinity() : value;
+  if (special.kind == Special::Column)
+    return i % width == n % width ? 4.5f + value : value;
+  if (special.kind == Special::Place)
+    return i == n % (count / width) * width + n % width ? 9.5f : value;
   if (special.kind == Special::Far)
     return i == 130 * width + 3 ? std::numeric_limits<float>::quiet_NaN() : value;
   if (i != (special.kind == Special::Last ? count - 1 : n * 7919 % count))
@@ -121,8 +127,26 @@ Status Job::prepare(const std::string &targetName, const std::string &manifestTe
       dims[along] = extent;
       add(dims, Special::Far);
     }
+  // Every remainder of the widest block, at each step of the pipeline; then with whole rows of 16 bytes, as the wide paths want them.
+  for (size_t along = 0; along < 3; ++along) {
+    for (int64_t i = 0; i < 32; ++i) {
+      std::vector<int64_t> dims = {43, 27, 50};
+      dims[along] = 33 + 23 * i;
+      add(dims, i % 2 ? Special::Place : Special::Column);
+    }
+    for (int64_t extent : {5, 20, 37, 52, 77, 100, 117}) {
+      std::vector<int64_t> dims = {64, 72, 40};
+      dims[along] = extent;
+      add(dims, Special::Place);
+    }
+    // More than a block's threads along one dimension.
+    std::vector<int64_t> dims = {16, 24, 8};
+    dims[along] = 4201;
+    add(dims, Special::Last);
+  }
   for (size_t i = 0; i < executable.inputs().size(); ++i)
-    trials.push_back({{48, 64, 80}, {Special::Infinities, static_cast<int64_t>(i)}});
+    for (const auto &dims : {std::array{48, 64, 80}, {33, 17, 49}})
+      trials.push_back({{dims[0], dims[1], dims[2]}, {Special::Infinities, static_cast<int64_t>(i)}});
   emulator::resetCounters();
   int64_t entryNumber = 15;
   for (Trial &trial : trials) {

@@ -139,9 +139,6 @@ TEST_P(TargetTest, FaithfulIsTheFP4TensorCore) {
     EXPECT_EQ(wanted.error, "");
     EXPECT_EQ(wanted.plan.mode, "");
     for (const char *target : {"sm_80", "sm_90a"}) {
-      // Compilation takes most of the time; the kernels of the two are the same but for their header.
-      if (std::string(target) == "sm_90a" && std::string(recipe) != "averis" && std::string(recipe) != "mxfp4")
-        continue;
       SpecRun run = runSpecUnchecked(text, inputs, {target, "faithful"});
       EXPECT_EQ(run.error, "") << recipe << " " << pass << " " << target;
       EXPECT_EQ(run.plan.mode, "faithful");

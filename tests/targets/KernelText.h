@@ -30,7 +30,6 @@ inline std::string kernelText(const char *targetName,
   mlir::OwningOpRef<mlir::gpu::GPUModuleOp> module =
       mlir::gpu::GPUModuleOp::create(builder, builder.getUnknownLoc(), "kernels");
   build(*module, *target);
-  EXPECT_TRUE(mlir::succeeded(compiler::lowerToLLVMDialect(*module)));
   mlir::FailureOr<std::string> text = compiler::translateModule(*module, *target, /*ptx=*/true);
   EXPECT_TRUE(mlir::succeeded(text));
   return mlir::succeeded(text) ? *text : "";
