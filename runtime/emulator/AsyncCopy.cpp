@@ -97,10 +97,10 @@ void land(Warp &warp, const Instr &in, PendingCopy &copy, int lane, uint32_t age
   }
   if (!shared.history.empty())
     shared.visitHistory(copy.to[lane], copy.bytes, [&](WordHistory &history, uint32_t) {
-      history.writer = static_cast<uint8_t>(agent);
+      history.writer = static_cast<uint16_t>(agent);
       history.writeTime = time;
-      history.writeLane = agent == warp.index ? static_cast<uint8_t>(lane) : kUnknownLane;
-      history.writeStep = shared.steps[warp.index];
+      history.writeLane = agent == warp.agent ? static_cast<uint8_t>(lane) : kUnknownLane;
+      history.writeStep = shared.order->steps[warp.agent];
       history.writeLine = copy.line;
     });
   copy.lanes &= ~(1u << lane);
@@ -129,7 +129,7 @@ void wait(Warp &warp, const Instr &in, uint32_t mask) {
       int lane = __builtin_ctz(lanes);
       bool old = copy.group[lane] >= 0 && copy.group[lane] < warp.committed[lane] - in.offset;
       if (in.flags || old) // it lands now, as a write of the waiting warp
-        land(warp, in, copy, lane, warp.index, warp.block->shared.history.empty() ? 0 : warp.block->shared.now(warp.index));
+        land(warp, in, copy, lane, warp.agent, warp.block->shared.history.empty() ? 0 : warp.block->shared.order->now(warp.agent));
     }
   dropLanded(warp);
 }

@@ -338,14 +338,20 @@ private:
         function_.minBlocks = static_cast<int>(integer());
       else if (accept(".maxnreg"))
         integer();
-      else if (accept(".noreturn") || accept(".explicitcluster") || accept(".blocksareclusters"))
+      else if (accept(".noreturn"))
         ;
+      else if (accept(".explicitcluster"))
+        function_.isExplicitCluster = true;
+      else if (accept(".reqnctapercluster"))
+        dimensions(function_.requiredCluster);
+      else if (accept(".maxclusterrank"))
+        function_.maxClusterRank = static_cast<unsigned>(integer());
       else if (accept(".abi_preserve") || accept(".abi_preserve_control"))
         integer();
       else if (accept(".pragma"))
         skipLine();
-      else if (at(".reqnctapercluster") || at(".maxclusterrank"))
-        fail(fmt::format("clusters ('{}') are not supported", current().text));
+      else if (at(".blocksareclusters"))
+        fail("'.blocksareclusters', which makes a grid one of clusters, is not supported: launch as many blocks as are meant");
       else
         break;
     }
