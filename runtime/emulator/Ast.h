@@ -94,7 +94,7 @@ struct Function {
   unsigned requiredThreads[3] = {0, 0, 0};
   unsigned requiredCluster[3] = {0, 0, 0};
   unsigned maxClusterRank = 0;
-  bool isExplicitCluster = false;
+  bool isExplicitCluster = false, countsClusters = false;
   int minBlocks = 0;
   std::string unsupported; // why it cannot be called or launched
 };
