@@ -265,8 +265,9 @@ bool decodeAtomic(Decoder &d) {
     if (d.take(names[i]))
       op = i;
   size_t elements = d.take("v2") ? 2 : d.take("v4") ? 4 : d.take("v8") ? 8 : 1;
-  while (!d.takePrefix("L2::").empty()) {
-  }
+  bool hasPolicy = false; // a cache policy, the last operand, changes no result
+  for (std::string hint; !(hint = d.takePrefix("L2::")).empty();)
+    hasPolicy |= hint == "L2::cache_hint";
   Type type = d.requireType();
   bool isCas = op == static_cast<int>(AtomicOp::Cas), isExtreme = op == static_cast<int>(AtomicOp::Min) || op == static_cast<int>(AtomicOp::Max);
   bool isHalf = isFloat(type) && type != Type::F32 && type != Type::F64, isWide = typeBits(type) == 128;
@@ -282,7 +283,8 @@ bool decodeAtomic(Decoder &d) {
   in.variant2 = static_cast<uint8_t>(type);
   in.bytes = static_cast<uint8_t>(typeBytes(type));
   size_t first = isAtom ? 1 : 0;
-  d.expectOperands(first + (isCas ? 3 : 2), first + (isCas ? 3 : 2));
+  size_t count = first + (isCas ? 3 : 2) + hasPolicy;
+  d.expectOperands(count, count);
   if (isAtom && elements == 1)
     in.dst = d.destination(d.operand(0), type);
   d.address(d.operand(first), space);

@@ -46,7 +46,6 @@ thread_local std::string finding;
 uint64_t generation = 0;
 thread_local uint64_t currentGeneration = 0;
 
-constexpr size_t kTotalMemory = size_t{8} << 30;
 
 int failWith(int code, std::string text) {
   finding = std::move(text);
@@ -605,7 +604,7 @@ CUresult launchKernel(CUfunction handle, unsigned gridX, unsigned gridY, unsigne
   unsigned grid[3] = {gridX, gridY, gridZ}, block[3] = {blockX, blockY, blockZ};
   int result = launch(*context, *function, grid, block, sharedBytes, params, finding);
   // What the host got wrong is refused at once; what the kernel got wrong stays with the context, as on a GPU.
-  if (result >= kErrorIllegalAddress) {
+  if (result >= kErrorIllegalAddress && result != kErrorNotSupported) {
     context->sticky = result;
     context->stickyFinding = finding;
   }
@@ -663,6 +662,26 @@ Options options() {
 Counters counters() {
   Lock lock(state().mutex);
   return state().totals;
+}
+std::vector<KernelSupport> kernelSupport(CUmodule handle) {
+  Lock lock(state().mutex);
+  std::vector<KernelSupport> result;
+  for (auto &context : state().contexts)
+    for (auto &module : context->modules) {
+      if (reinterpret_cast<CUmodule>(module.get()) != handle)
+        continue;
+      for (auto &[name, function] : module->functions) {
+        KernelSupport support{name, {}, {}};
+        for (const MissingPart &part : function->kernel.missing)
+          support.missing.push_back(part.message);
+        for (const Callee &callee : function->kernel.callees)
+          for (const MissingPart &part : callee.missing)
+            if (function->kernel.missing.empty())
+              support.missingIfCalled.push_back(part.message);
+        result.push_back(std::move(support));
+      }
+    }
+  return result;
 }
 void resetCounters() {
   Lock lock(state().mutex);

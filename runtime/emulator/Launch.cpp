@@ -176,9 +176,20 @@ void startBlock(Worker &worker, const Launch &launch, unsigned linear) {
   block.counters.blocks -= block.warps.size() - 1;
 }
 
+std::string describeMissing(const Kernel &kernel) {
+  std::string text = kernel.missing.front().message;
+  if (size_t others = kernel.missing.size() - 1)
+    text += fmt::format(" (and {} other instruction{} that the kernel reaches)", others, others == 1 ? "" : "s");
+  return text;
+}
+
 int checkLaunch(const Context &context, const LoadedFunction &function, const unsigned *grid, const unsigned *block,
                 unsigned sharedBytes, std::string &finding) {
   const Kernel &kernel = function.kernel;
+  if (!kernel.missing.empty()) {
+    finding = describeMissing(kernel);
+    return device::kErrorNotSupported;
+  }
   const DeviceInfo &device = kDevices[context.ordinal];
   uint64_t threads = uint64_t{block[0]} * block[1] * block[2];
   auto refuse = [&](int code, std::string text) {

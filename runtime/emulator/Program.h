@@ -44,6 +44,12 @@ inline constexpr uint32_t kReservedShared0 = 256, kReservedShared1 = 512;
 /// How the interpreter's loop treats an instruction.
 enum class Flow : uint8_t { Next, Branch, BranchIndexed, Call, Return, Exit, Barrier, Trap, Wait };
 
+/// An instruction that a kernel has and the emulated device has not.
+struct MissingPart {
+  int line;
+  std::string message; // with kernel, line and text
+};
+
 struct Instr {
   Handler handler = nullptr;
   uint32_t dst = kSinkSlot, dst2 = kSinkSlot;
@@ -82,6 +88,7 @@ struct Callee {
   };
   std::vector<Place> params, returns;                     // in the frame
   std::vector<std::pair<uint32_t, uint32_t>> addresses; // slots that hold the address of an offset in the frame
+  std::vector<MissingPart> missing; // why it must not be entered
 };
 
 /// Functions have addresses, which are no memory.
@@ -127,6 +134,7 @@ struct Kernel {
   bool usesWgmma = false;
   bool usesMbarriers = false; // or bulk copies
   bool usesAsyncProxy = false; // bulk copies
+  std::vector<MissingPart> missing; // why it must not be launched
   std::map<uint32_t, RegisterGuard> registerGuards; // by instruction; only in a kernel that uses wgmma
   std::shared_ptr<const std::vector<std::string>> source;
 };

@@ -36,6 +36,15 @@ END: ret;
 """
 
 
+MISSING = """.version 8.6
+.target sm_100a
+.address_size 64
+.func helper() { tcgen05.fence::before_thread_sync; ret; }
+.visible .entry cannot() { call helper; ret; }
+.visible .entry can(.param .u64 to) { ret; }
+"""
+
+
 class EmulateTest(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
@@ -71,6 +80,19 @@ class EmulateTest(unittest.TestCase):
         header, values = read_floats(self.path("s.npy"))
         self.assertEqual(list(values), [sum((96 * row + i) % 7 for i in range(96)) for row in range(4)])
         self.assertIn("(4,)", header)
+
+    def test_kernels_that_cannot_run(self):
+        self.write("missing.ptx", MISSING.encode())
+        done = self.expect(0, "missing.ptx", "--list")
+        self.assertIn("cannot()\n  missing: kernel 'cannot', line 4: `.func helper() { tcgen05.fence::", done.stdout)
+        self.assertIn("can(to: 8 bytes)\n", done.stdout)
+        done = self.run_tool("missing.ptx", "--check-only")
+        self.assertEqual((done.returncode, done.stderr), (2, ""))
+        self.assertIn("can: can run\ncannot: cannot run\n  missing: ", done.stdout)
+        self.assertEqual(self.expect(0, "missing.ptx", "--check-only", "--kernel", "can").stdout, "can: can run\n")
+        self.expect(2, "missing.ptx", "--check-only", "--kernel", "neither", error="has no kernel 'neither'")
+        self.expect(2, "missing.ptx", "--kernel", "cannot", error="line 4")
+        self.expect(0, "missing.ptx", "--kernel", "can", "--arg", "u64:0")
 
     def test_finding(self):
         # The first warp adds up before the second has written its sum.
@@ -179,8 +201,8 @@ class EmulateTest(unittest.TestCase):
         ):
             with self.subTest(arguments=arguments):
                 self.expect(2, *arguments, error=error)
-        self.write("bad.ptx", COPY.replace("mul.wide.u32", "mul.wider.u32").encode())
-        self.expect(2, "bad.ptx", "--list", error="line 12")
+        self.write("bad.ptx", COPY.replace("mul.wide.u32 %rd3,", "mul.wide.u32 %rd3").encode())
+        self.expect(2, "bad.ptx", "--list", error=":12: expects")
         self.write("other.ptx", COPY.replace("sm_80", "sm_103a").encode())
         self.expect(2, "other.ptx", "--list", error="sm_103a")
 

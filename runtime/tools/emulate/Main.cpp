@@ -42,7 +42,7 @@ int main(int argc, char **argv) {
   std::string path, grid = "1", block = "32", check = "full";
   std::vector<std::string> arguments;
   std::string profile, gpuName;
-  bool list = false, json = false;
+  bool list = false, checkOnly = false, json = false;
   app.add_option("ptx", path, "PTX file; - reads the standard input")->required();
   app.add_option("--kernel", request.kernel, "Kernel; may be left out where the file has one");
   app.add_option("--grid", grid, "Blocks: X, X,Y or X,Y,Z")->capture_default_str()->check(dimensions);
@@ -62,13 +62,14 @@ int main(int argc, char **argv) {
   app.add_option("--gpu", gpuName, "With --profile: the least time on this GPU, and what binds: " + model::gpuNames())->needs(profiles);
   app.add_flag("--json", json, "Print the profile as JSON");
   app.add_flag("--list", list, "List the kernels of the file and their parameters, and end");
+  app.add_flag("--check-only", checkOnly, "Say of each kernel, or of that of --kernel, whether it can run and what is missing, and end");
   app.footer(std::string(argumentHelp) +
              "\n\nExamples:\n"
              "  nvcc -ptx -arch=sm_80 scale.cu && fourfold-emulate scale.ptx --list\n"
              "  fourfold-emulate scale.ptx --grid 4 --block 256 --arg in:x.npy --arg out:y.npy,f32,1000 --arg f32:2 --arg i32:1000\n"
              "  fourfold-emulate kernel.ptx --kernel reduce --grid 2,2 --block 32,8 --shared 4096 --arg zero:f32,64,sum.npy --profile\n\n"
              "Exit status: 0 the kernel ran and nothing is wrong with it; 1 a finding, on the standard error, and no file is written;\n"
-             "2 wrong usage, unreadable files, PTX that cannot be loaded.");
+             "2 wrong usage, unreadable files, PTX that cannot be loaded, a kernel with instructions that the device has not.");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
@@ -92,6 +93,14 @@ int main(int argc, char **argv) {
     if (list) {
       std::fputs(session.kernelList().c_str(), stdout);
       return kSuccess;
+    }
+    if (checkOnly) {
+      std::string text;
+      bool canRun = false;
+      if (Status status = session.check(request.kernel, &text, &canRun); !status.ok())
+        return fail(kUsage, status.message());
+      std::fputs(text.c_str(), stdout);
+      return canRun ? kSuccess : kUsage;
     }
     request.arguments.resize(arguments.size());
     for (size_t i = 0; i < arguments.size(); ++i)

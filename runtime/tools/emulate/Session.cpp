@@ -35,6 +35,15 @@ std::string deviceFor(const std::string &target) {
 
 Status driverError(const std::string &what) { return {StatusCode::DeviceError, what + ": " + emulator::lastFinding()}; }
 
+std::string missingParts(const emulator::KernelSupport &support) {
+  std::string text;
+  for (const std::string &part : support.missing)
+    text += "  missing: " + part + "\n";
+  for (const std::string &part : support.missingIfCalled)
+    text += "  missing in a function that may be called through a pointer: " + part + "\n";
+  return text;
+}
+
 const emulator::Variable &parameter(const emulator::Function &kernel, size_t i) {
   return kernel.variables[static_cast<size_t>(kernel.params[i])];
 }
@@ -127,11 +136,32 @@ std::string Session::describe(const emulator::Function &kernel) const {
 }
 
 std::string Session::kernelList() const {
+  std::vector<emulator::KernelSupport> supported = emulator::kernelSupport(module);
   std::string text;
-  for (const emulator::Function &function : ast.functions)
-    if (function.isEntry && function.hasBody)
-      text += describe(function) + "\n";
+  for (const emulator::Function &function : ast.functions) {
+    if (!function.isEntry || !function.hasBody)
+      continue;
+    text += describe(function) + "\n";
+    for (const emulator::KernelSupport &support : supported)
+      if (support.name == function.name)
+        text += missingParts(support);
+  }
   return text;
+}
+
+Status Session::check(const std::string &wanted, std::string *text, bool *canRun) const {
+  const emulator::Function *kernel = nullptr;
+  if (!wanted.empty())
+    if (Status status = pickKernel(wanted, &kernel); !status.ok())
+      return status;
+  *canRun = true;
+  for (const emulator::KernelSupport &support : emulator::kernelSupport(module)) {
+    if (!wanted.empty() && support.name != wanted)
+      continue;
+    *text += fmt::format("{}: {}\n", support.name, support.missing.empty() ? "can run" : "cannot run") + missingParts(support);
+    *canRun &= support.missing.empty();
+  }
+  return {};
 }
 
 Status Session::pickKernel(const std::string &wanted, const emulator::Function **kernel) const {
@@ -227,7 +257,7 @@ Status Session::run(LaunchRequest &request, std::string *finding) {
   emulator::resetCounters();
   CUresult code = driver.launchKernel(function, request.grid[0], request.grid[1], request.grid[2], request.block[0],
                                       request.block[1], request.block[2], request.sharedBytes, nullptr, params.data(), nullptr);
-  if (code == kErrorInvalidValue)
+  if (code == kErrorInvalidValue || code == kErrorNotSupported)
     return {StatusCode::InvalidArgument, emulator::lastFinding()};
   if (code != kSuccess) {
     const char *name = nullptr;

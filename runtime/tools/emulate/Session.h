@@ -27,8 +27,10 @@ class Session {
 public:
   /// Reads and parses the file, and loads it on the device.
   Status open(const std::string &path, const std::string &target);
-  /// One kernel a line, with its parameters and launch bounds.
+  /// One kernel a line, with its parameters and launch bounds, and a line more for each instruction that the device has not.
   std::string kernelList() const;
+  /// For each kernel, or only that which is wanted: what is missing. `*canRun`: nothing is.
+  Status check(const std::string &wanted, std::string *text, bool *canRun) const;
   /// Launches. A status that is not ok: the request does not fit the kernel. `*finding` is set where the kernel did something wrong.
   Status run(LaunchRequest &request, std::string *finding);
   /// Reads back the buffers that are kept and writes their files.
