@@ -126,8 +126,7 @@ void prepareStorage(BlockStorage &worker, const Launch &launch) {
   base += (64 - reinterpret_cast<uintptr_t>(base) % 64) % 64;
   worker.block.launch = &launch;
   worker.block.warps = std::vector<Warp>(numWarps);
-  worker.block.executed.assign(kernel.code.size(), 0);
-  worker.block.footprint = std::make_shared<Footprint>();
+  prepareFootprint(worker.block);
   for (size_t i = 0; i < numWarps; ++i) {
     Warp &warp = worker.block.warps[i];
     warp.registers = base + i * warpBytes;
@@ -189,7 +188,7 @@ void placeBlock(Block &block, const Launch &launch, uint64_t cluster, unsigned r
 
 void startBlock(Block &block, const Launch &launch) {
   const Kernel &kernel = *launch.kernel;
-  block.footprint->start(block.index[0] + launch.grid[0] * (block.index[1] + uint64_t{launch.grid[1]} * block.index[2]) + 1);
+  startFootprint(block);
   bool trackRaces = launch.checks == CheckLevel::Full && !kernel.sharesByFlags;
   block.hasEnded = false;
   block.shared.prepare(launch.sharedBytes, trackRaces);
@@ -407,17 +406,12 @@ int launch(Context &context, LoadedFunction &function, LaunchShape shape, void *
   record.name = kernel.name;
   std::copy_n(grid, 3, record.grid);
   std::copy_n(block, 3, record.block);
-  record.staticSlots = 0;
-  for (const InstrCost &cost : kernel.costs)
-    record.staticSlots += cost.slots;
+  record.staticSlots = staticSlots(kernel);
   record.sharedBytes = launch.sharedBytes - std::min(kernel.sharedBegin, kSharedStart);
   Footprint footprint;
   for (Worker &worker : workers)
     for (Block *used : worker.blocks) {
-      if (used->footprint)
-        footprint.merge(*used->footprint);
-      for (size_t i = 0; i < used->executed.size(); ++i)
-        used->counters.issueSlots[static_cast<size_t>(kernel.costs[i].pipe)] += used->executed[i] * kernel.costs[i].slots;
+      gatherFootprint(*used, footprint);
       for (size_t i = 0; i < kernel.mmaKinds.size(); ++i)
         if (used->mmaCounts[i])
           used->counters.mmas[kernel.mmaKinds[i]] += used->mmaCounts[i];
