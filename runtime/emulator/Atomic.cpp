@@ -6,10 +6,12 @@
 #include "Access.h"
 #include "Decoder.h"
 #include "SmallFloat.h"
+#include "Traffic.h"
 
 #include "runtime/device/Driver.h"
 
 #include <cmath>
+#include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
 #include <mutex>
@@ -128,15 +130,21 @@ uint8_t *access(Warp &warp, const Instr &in, int lane, uint64_t address, uint32_
   return pointer.data;
 }
 
+/// Addresses of one space at a time: a generic one may lie in shared memory.
 void count(Warp &warp, const Instr &in, uint32_t mask, const uint64_t *addresses, uint32_t bytes) {
-  if (in.space == Space::Shared)
-    return;
-  Counters &counters = warp.block->counters;
-  uint64_t sectors = countSectors(mask, addresses, bytes), all = uint64_t{bytes} * static_cast<uint64_t>(__builtin_popcount(mask));
-  counters.globalBytesRead += all;
-  counters.globalBytesWritten += all;
-  counters.globalSectorsRead += sectors;
-  counters.globalSectorsWritten += sectors;
+  uint32_t shared = in.space == Space::Shared ? mask : 0;
+  uint64_t local[kLanes];
+  std::copy_n(addresses, kLanes, local);
+  if (in.space == Space::Generic)
+    for (uint32_t rest = mask; rest; rest &= rest - 1) {
+      int lane = __builtin_ctz(rest);
+      if (splitGeneric(local[lane]) == Space::Shared)
+        shared |= 1u << lane;
+    }
+  if (shared)
+    countShared(warp.block->counters.sharedAtomics, shared, local, bytes);
+  if (mask & ~shared)
+    countGlobal(*warp.block, GlobalAccess::Atomic, mask & ~shared, local, bytes);
 }
 
 /// .v2, .v4, .v8: each element on its own, in no order among each other. list: operands, list2: results.

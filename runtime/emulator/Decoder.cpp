@@ -20,6 +20,20 @@ T roundUp(T value, uint64_t unit) {
   return static_cast<T>((value + unit - 1) / unit * unit);
 }
 
+/// Of a kernel's parameters (PTX ISA 6.4.1), of a thread's local memory (CUDA C++ Programming Guide, technical specifications); of a block's
+/// shared memory more than any device has: the launch knows which it is.
+constexpr uint64_t kMaxParamBytes = 32764, kMaxLocalBytes = 512 << 10, kMaxSharedBytes = 16 << 20;
+
+/// Where the variable lies behind those that are placed.
+uint32_t place(uint32_t &used, const Variable &variable, uint64_t most, const char *space) {
+  uint64_t start = roundUp(uint64_t{used}, static_cast<uint64_t>(std::max(1, variable.alignment)));
+  if (start > most || static_cast<uint64_t>(variable.bytes) > most - start)
+    throw LoadError(variable.line, fmt::format("variable '{}' of {} bytes does not fit: {} ends at {}, and {} bytes are taken", variable.name,
+                                               variable.bytes, space, most, start));
+  used = static_cast<uint32_t>(start + static_cast<uint64_t>(variable.bytes));
+  return static_cast<uint32_t>(start);
+}
+
 } // namespace
 
 Decoder::Decoder(const DecodeContext &context, const Function &entry) : context(context), entry(entry) {}
@@ -55,11 +69,10 @@ Kernel Decoder::run() {
   std::vector<Place> params;
   for (int index : entry.params) {
     const Variable &param = entry.variables[static_cast<size_t>(index)];
-    kernel.paramBytes = roundUp(kernel.paramBytes, static_cast<uint64_t>(std::max(1, param.alignment)));
+    uint32_t offset = place(kernel.paramBytes, param, kMaxParamBytes, "the space of parameters");
     kernel.params.push_back(param);
-    kernel.paramOffsets.push_back(kernel.paramBytes);
-    params.push_back({Space::Param, kernel.paramBytes});
-    kernel.paramBytes += static_cast<uint32_t>(param.bytes);
+    kernel.paramOffsets.push_back(offset);
+    params.push_back({Space::Param, offset});
   }
   try {
     placeVariables(top, params, {});
@@ -78,6 +91,7 @@ Kernel Decoder::run() {
     kernel.code.clear();
     return std::move(kernel);
   }
+  kernel.costs.resize(kernel.code.size()); // what calls are made of: copies, and branches that inlining leaves out
   resolve();
   if (kernel.usesWgmma)
     guardWgmmaRegisters(kernel, uses);
@@ -99,25 +113,17 @@ void Decoder::placeVariables(Frame &target, const std::vector<Place> &params, co
     const Variable &variable = function.variables[i];
     if (target.places[i].space != Space::Generic)
       continue;
-    uint64_t alignment = static_cast<uint64_t>(std::max(1, variable.alignment));
     switch (variable.space) {
     case Space::Local:
     case Space::Param: // of a call: private to the thread, so it lives beside the local variables
-      {
-        uint32_t &used = region ? region->frameBytes : kernel.localBytes;
-        used = roundUp(used, alignment);
-        target.places[i] = {Space::Local, used};
-        used += static_cast<uint32_t>(variable.bytes);
-      }
+      target.places[i] = {Space::Local,
+                          place(region ? region->frameBytes : kernel.localBytes, variable, kMaxLocalBytes, "the local memory of a thread")};
       break;
     case Space::Shared: {
       std::string key = fmt::format("{}/{}", function.name, i);
       auto found = sharedPlaces.find(key);
-      if (found == sharedPlaces.end()) {
-        kernel.staticSharedEnd = roundUp(kernel.staticSharedEnd, alignment);
-        found = sharedPlaces.emplace(key, kernel.staticSharedEnd).first;
-        kernel.staticSharedEnd += static_cast<uint32_t>(variable.bytes);
-      }
+      if (found == sharedPlaces.end())
+        found = sharedPlaces.emplace(key, place(kernel.staticSharedEnd, variable, kMaxSharedBytes, "shared memory")).first;
       target.places[i] = {Space::Shared, found->second};
       break;
     }
@@ -188,6 +194,8 @@ void Decoder::decodeSupported(const Instruction &instruction) {
     return decodeCall();
   kernel.code.emplace_back();
   out().line = instruction.line;
+  kernel.costs.resize(kernel.code.size());
+  kernel.costs.back() = costOf(instruction);
   if (instruction.guard >= 0) {
     out().guard = frame->slots[static_cast<size_t>(instruction.guard)];
     out().guardNegated = instruction.guardNegated;
@@ -426,14 +434,10 @@ uint32_t Decoder::source(const Operand &operand, Type type) {
       return slot;
     }
     std::string key = "/" + operand.name;
-    auto place = sharedPlaces.find(key);
-    if (place == sharedPlaces.end()) {
-      kernel.staticSharedEnd =
-          roundUp(kernel.staticSharedEnd, static_cast<uint64_t>(std::max(1, symbol.variable->alignment)));
-      place = sharedPlaces.emplace(key, kernel.staticSharedEnd).first;
-      kernel.staticSharedEnd += static_cast<uint32_t>(symbol.variable->bytes);
-    }
-    return constant(place->second + static_cast<uint64_t>(operand.value), bits);
+    auto taken = sharedPlaces.find(key);
+    if (taken == sharedPlaces.end())
+      taken = sharedPlaces.emplace(key, place(kernel.staticSharedEnd, *symbol.variable, kMaxSharedBytes, "shared memory")).first;
+    return constant(taken->second + static_cast<uint64_t>(operand.value), bits);
   }
   default:
     fail(fmt::format("an operand of '{}' has a form that is not supported", current->opcode));

@@ -46,7 +46,6 @@ thread_local std::string finding;
 uint64_t generation = 0;
 thread_local uint64_t currentGeneration = 0;
 
-constexpr size_t kTotalMemory = size_t{8} << 30;
 
 int failWith(int code, std::string text) {
   finding = std::move(text);

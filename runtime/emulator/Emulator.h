@@ -48,6 +48,8 @@ void resetCounters();
 struct KernelRecord {
   std::string name;
   unsigned grid[3], block[3];
+  unsigned sharedBytes; // of a block, static and dynamic
+  unsigned staticSlots; // issue slots of the kernel's text, each instruction once: to hold against machine code
   Counters counters;
 };
 

@@ -3,6 +3,7 @@
 
 #include "AsyncProxy.h"
 #include "Device.h"
+#include "Traffic.h"
 
 #include <algorithm>
 #include <atomic>
@@ -103,6 +104,8 @@ void prepareWorker(Worker &worker, const Launch &launch) {
   base += (64 - reinterpret_cast<uintptr_t>(base) % 64) % 64;
   worker.block.launch = &launch;
   worker.block.warps = std::vector<Warp>(numWarps);
+  worker.block.executed.assign(kernel.code.size(), 0);
+  worker.block.footprint = std::make_shared<Footprint>();
   for (size_t i = 0; i < numWarps; ++i) {
     Warp &warp = worker.block.warps[i];
     warp.registers = base + i * warpBytes;
@@ -135,6 +138,7 @@ void startBlock(Worker &worker, const Launch &launch, unsigned linear) {
   block.index[0] = linear % launch.grid[0];
   block.index[1] = linear / launch.grid[0] % launch.grid[1];
   block.index[2] = linear / (launch.grid[0] * launch.grid[1]);
+  block.footprint->start(linear + 1);
   bool trackRaces = launch.checks == CheckLevel::Full && !kernel.sharesByFlags;
   block.shared.prepare(launch.sharedBytes, static_cast<uint32_t>(block.warps.size()), trackRaces,
                        kernel.usesMbarriers ? kNumCopiers : 0, kernel.usesAsyncProxy);
@@ -309,12 +313,23 @@ int launch(Context &context, LoadedFunction &function, const unsigned *grid, con
   record.name = kernel.name;
   std::copy_n(grid, 3, record.grid);
   std::copy_n(block, 3, record.block);
+  record.staticSlots = 0;
+  for (const InstrCost &cost : kernel.costs)
+    record.staticSlots += cost.slots;
+  record.sharedBytes = launch.sharedBytes - std::min(kernel.sharedBegin, kSharedStart);
+  Footprint footprint;
   for (Worker &worker : workers) {
+    if (worker.block.footprint)
+      footprint.merge(*worker.block.footprint);
+    for (size_t i = 0; i < worker.block.executed.size(); ++i)
+      worker.block.counters.issueSlots[static_cast<size_t>(kernel.costs[i].pipe)] += worker.block.executed[i] * kernel.costs[i].slots;
     for (size_t i = 0; i < kernel.mmaKinds.size(); ++i)
       if (worker.block.mmaCounts[i])
         worker.block.counters.mmas[kernel.mmaKinds[i]] += worker.block.mmaCounts[i];
     record.counters += worker.block.counters;
   }
+  record.counters.footprintRead = footprint.sectorsRead();
+  record.counters.footprintWritten = footprint.sectorsWritten();
   record.counters.launches = 1;
   record.counters.kernelNanoseconds = static_cast<uint64_t>(
       std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start).count());

@@ -45,6 +45,9 @@ void placeVariables(const ModuleAst &ast, Memory &memory, Module &module, Decode
     if (variable.isExtern && earlier != context.symbols.end())
       continue; // a declaration of what is defined
     if (variable.space != Space::Shared && !variable.isExtern && variable.unsupported.empty()) {
+      if (static_cast<uint64_t>(variable.bytes) > kTotalMemory - std::min(kTotalMemory, memory.bytesInUse()))
+        throw LoadError(variable.line, fmt::format("variable '{}' of {} bytes does not fit: {} of {} are in use", variable.name,
+                                                   variable.bytes, memory.bytesInUse(), kTotalMemory));
       symbol.address = memory.allocate(static_cast<uint64_t>(variable.bytes), static_cast<uint64_t>(variable.alignment),
                                        fmt::format("variable '{}'", variable.name));
       if (!symbol.address)

@@ -25,6 +25,10 @@ bool isSpecialRegister(std::string_view name) {
   return false;
 }
 
+/// Of one variable: below it no sum of a few overflows. What a device has is checked where variables are placed.
+constexpr int64_t kMaxBytes = int64_t{1} << 40;
+constexpr uint64_t kMaxAlignment = 1 << 16;
+
 class Parser {
 public:
   explicit Parser(std::string_view source) : tokens(tokenize(source)) {
@@ -85,8 +89,8 @@ private:
     bool negative = accept("-");
     if (current().kind != Token::Integer)
       fail(fmt::format("expects an integer but finds '{}'", current().text));
-    int64_t value = static_cast<int64_t>(advance().value);
-    return negative ? -value : value;
+    uint64_t value = advance().value;
+    return static_cast<int64_t>(negative ? 0 - value : value);
   }
   void skipLine() {
     int line = current().line;
@@ -180,8 +184,11 @@ private:
       std::string_view text = current().text.substr(1);
       if (text == "align") {
         advance();
+        uint64_t value = current().kind == Token::Integer ? current().value : 0;
+        if (value == 0 || value > kMaxAlignment || (value & (value - 1)) != 0)
+          fail(fmt::format("an alignment must be a power of two up to {}, not '{}'", kMaxAlignment, current().text));
         if (!isPointer) // after .ptr it is the alignment of what is pointed to
-          alignment = static_cast<int>(current().value);
+          alignment = static_cast<int>(value);
       } else if (text == "v2" || text == "v4") {
         vector = text[1] - '0';
       } else if (text == "ptr") {
@@ -206,7 +213,9 @@ private:
         variable.isUnsized = true;
         continue;
       }
-      count *= integer();
+      int64_t extent = integer();
+      if (extent < 0 || __builtin_mul_overflow(count, extent, &count) || count > kMaxBytes / 16)
+        fail(fmt::format("array '{}' has an extent below 0, or too many elements", variable.name));
       expect("]");
     }
     int element = typeBytes(variable.type);
@@ -216,6 +225,8 @@ private:
       initializer(variable, element);
       if (variable.isUnsized)
         variable.bytes = static_cast<int64_t>(variable.initializer.size());
+      if (static_cast<int64_t>(variable.initializer.size()) > variable.bytes)
+        fail(fmt::format("variable '{}' of {} bytes has an initialiser of {}", variable.name, variable.bytes, variable.initializer.size()));
       variable.initializer.resize(static_cast<size_t>(variable.bytes));
     }
     return variable;

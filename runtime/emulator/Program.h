@@ -5,6 +5,7 @@
 #define FOURFOLD_RUNTIME_EMULATOR_PROGRAM_H
 
 #include "Ast.h"
+#include "Cost.h"
 #include "Counters.h"
 
 #include <cstdint>
@@ -113,6 +114,7 @@ inline constexpr size_t kMaxMmaKinds = 128;
 struct Kernel {
   std::string name;
   std::vector<Instr> code;
+  std::vector<InstrCost> costs; // one an instruction
   uint32_t numSlots = kFirstSlot;
   std::vector<Constant> constants;
   std::map<std::string, uint32_t> specials; // special register -> slot

@@ -126,6 +126,25 @@ class EmulateTest(unittest.TestCase):
         counters = json.loads(self.expect(0, *arguments, "--json").stdout)
         self.assertEqual((counters["globalBytesRead"], counters["globalSectorsRead"], counters["blocks"]), (128, 4, 1))
 
+    def test_cost_model(self):
+        arguments = ("copy.ptx", "--kernel", "copy", "--arg", "zero:f32,32", "--arg", "in:x.npy", "--arg", "u32:32", "--profile")
+        table = self.expect(0, *arguments, "--gpu", "h100").stdout
+        self.assertIn("least times on NVIDIA H100 SXM5 80GB", table)
+        self.assertRegex(table, r"copy +0.006  issue +100 ")
+        profile = json.loads(self.expect(0, *arguments[:-1], "--profile=json", "--gpu", "rtx5090").stdout)
+        self.assertEqual(profile["footprintSectorsRead"], 4)
+        launch = profile["model"]["launches"][0]
+        self.assertEqual((launch["kernel"], launch["blocks"], launch["threads"]), ("copy", 1, 32))
+        memory = [term for term in launch["speedOfLight"]["terms"] if term["name"] == "memory"][0]
+        self.assertAlmostEqual(memory["microseconds"], 256 / 1.792e6)
+        names = "a100, h100, h200, rtx4090, rtx5090, b200"
+        self.expect(2, *arguments, "--gpu", "h300", error="there is no GPU 'h300' in the cost model: use one of " + names)
+        self.expect(2, *arguments[:-1], "--gpu", "h100", error="--profile")
+        self.expect(2, *arguments[:-1], "--profile=yaml", error="yaml")
+        with open(self.path("hopper.ptx"), "w") as file:
+            file.write(COPY.replace("7.0", "8.0").replace("sm_80", "sm_90a"))
+        self.expect(2, "hopper.ptx", *arguments[1:], "--gpu", "a100", error="does not run PTX for sm_90a")
+
     def test_printf(self):
         done = self.expect(0, os.path.join(PTX, "print.ptx"), "--arg", "in:x.npy", "--arg", "i64:-5000000000")
         self.assertEqual(done.stdout, "".join("thread %d of 32  |  %d.00%%|text|-5000000000|c|0xff|  -7\n" % (i, i) for i in range(2)))

@@ -4,6 +4,7 @@
 #include "runtime/tools/emulate/Session.h"
 
 #include "runtime/emulator/Parser.h"
+#include "runtime/model/Report.h"
 #include "runtime/tools/Counters.h"
 
 #include <fmt/format.h>
@@ -112,6 +113,7 @@ Status Session::open(const std::string &file, const std::string &target) {
   if (driver.init(0) != kSuccess || driver.primaryCtxRetain(&context, ordinal) != kSuccess ||
       driver.ctxSetCurrent(context) != kSuccess)
     return driverError("cannot start the emulated device");
+  source = text;
   if (driver.moduleLoadDataEx(&module, text.c_str(), 0, nullptr, nullptr) != kSuccess)
     return {StatusCode::InvalidArgument, fmt::format("{}: {}", path, emulator::lastFinding())};
   return {};
@@ -283,9 +285,21 @@ Status Session::writeOutputs(const LaunchRequest &request) {
   return {};
 }
 
-std::string Session::profile(bool json) const {
+Status Session::profile(const model::Gpu *gpu, bool json, std::string *text) const {
   emulator::Counters counters = emulator::counters();
-  return json ? tools::countersJson(counters).dump(2) + "\n" : tools::countersTable(counters);
+  nlohmann::ordered_json profile = tools::countersJson(counters);
+  *text = tools::countersTable(counters);
+  if (gpu) {
+    std::vector<model::LabelledRecord> launches;
+    for (const emulator::KernelRecord &record : emulator::kernelRecords())
+      launches.push_back({record.name, record});
+    if (Status status = model::modelJson(*gpu, source, ast.target, launches, &profile["model"]); !status.ok())
+      return status;
+    *text += "\n" + model::modelTable(profile["model"]);
+  }
+  if (json)
+    *text = profile.dump(2) + "\n";
+  return {};
 }
 
 } // namespace emulate

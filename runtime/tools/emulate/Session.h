@@ -6,6 +6,7 @@
 
 #include "runtime/emulator/Ast.h"
 #include "runtime/emulator/Emulator.h"
+#include "runtime/model/Gpu.h"
 #include "runtime/tools/emulate/Argument.h"
 
 namespace fourfold {
@@ -34,14 +35,17 @@ public:
   Status run(LaunchRequest &request, std::string *finding);
   /// Reads back the buffers that are kept and writes their files.
   Status writeOutputs(const LaunchRequest &request);
-  std::string profile(bool json) const;
+  /// What the file is for: "sm_90a".
+  const std::string &target() const { return ast.target; }
+  /// What the last launch was counted to do; with a GPU also what that would need for it at least.
+  Status profile(const model::Gpu *gpu, bool json, std::string *text) const;
 
 private:
   Status pickKernel(const std::string &wanted, const emulator::Function **kernel) const;
   Status checkArguments(const emulator::Function &kernel, const std::vector<Argument> &arguments) const;
   std::string describe(const emulator::Function &kernel) const;
 
-  std::string path;
+  std::string path, source;
   emulator::ModuleAst ast;
   device::CUmodule module = nullptr;
   std::vector<device::CUdeviceptr> addresses; // of the buffers, by argument
