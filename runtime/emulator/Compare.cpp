@@ -113,11 +113,26 @@ FOURFOLD_INLINE uint32_t combine(const Warp &warp, const Instr &in, uint32_t bit
   }
 }
 
+/// Which lanes of `a op b` are known where of each of them only some are: false and what it may be is false. Compilers make `&&` and `||`
+/// of operands that need not have been computed into these.
+FOURFOLD_INLINE uint32_t knownResult(uint8_t boolean, uint32_t a, uint32_t knownA, uint32_t b, uint32_t knownB) {
+  uint32_t both = knownA & knownB;
+  return boolean == kBoolAnd ? both | (knownA & ~a) | (knownB & ~b) : boolean == kBoolOr ? both | (knownA & a) | (knownB & b) : both;
+}
+
 template <class Reader, Compare kCompare>
 struct Setp {
   static FOURFOLD_INLINE void run(Warp &warp, const Instr &in, uint32_t mask) {
     uint32_t bits = compareLanes<Reader, kCompare>(warp, in);
     uint32_t p = combine(warp, in, bits), q = combine(warp, in, ~bits);
+    if (warp.checks && in.variant != kBoolNone) {
+      uint32_t c = warp.predicate(in.src[2]), known = warp.init[in.src[0]] & warp.init[in.src[1]], knownC = warp.init[in.src[2]];
+      c = in.flags & kNegateC ? ~c : c;
+      uint32_t goodQ = knownResult(in.variant, ~bits, known, c, knownC);
+      warp.setInit(in.dst, mask, knownResult(in.variant, bits, known, c, knownC));
+      if (in.flags & kHasSecond)
+        warp.setInit(in.dst2, mask, goodQ);
+    }
     setPredicate(warp, in.dst, p, mask);
     if (in.flags & kHasSecond)
       setPredicate(warp, in.dst2, q, mask);
@@ -297,6 +312,11 @@ void predicateLogic(Warp &warp, const Instr &in, uint32_t mask) {
                    : in.variant == 2 ? a ^ b
                    : in.variant == 3 ? ~a
                                      : a;
+  if (warp.checks) {
+    uint32_t knownA = warp.init[in.src[0]], knownB = warp.init[in.src[1]];
+    static const uint8_t booleans[] = {kBoolAnd, kBoolOr, kBoolXor, kBoolNone, kBoolNone};
+    warp.setInit(in.dst, mask, knownResult(booleans[in.variant], a, knownA, b, knownB));
+  }
   setPredicate(warp, in.dst, value, mask);
 }
 
@@ -357,6 +377,7 @@ bool decodeSet(Decoder &d, bool isSetp) {
     d.fail("the comparison does not fit the type");
   instr.instrClass = isFloat(type) ? InstrClass::Float : InstrClass::Integer;
   instr.variant = boolean;
+  instr.ownInit = isSetp && !isPair && boolean != kBoolNone;
   size_t count = boolean == kBoolNone ? 3 : 4;
   d.expectOperands(count, count);
   const Operand &to = d.operand(0);
@@ -425,6 +446,7 @@ bool decodeCompare(Decoder &d) {
     bool unary = op == "not" || op == "mov";
     d.expectOperands(unary ? 2 : 3, unary ? 2 : 3);
     instr.handler = predicateLogic;
+    instr.ownInit = true;
     instr.instrClass = InstrClass::Integer;
     instr.variant = op == "and" ? 0 : op == "or" ? 1 : op == "xor" ? 2 : op == "not" ? 3 : 4;
     instr.dst = d.predicateDestination(d.operand(0));

@@ -290,4 +290,24 @@ TEST(Findings, LoadErrors) {
   }
 }
 
+TEST(Findings, PredicatesThatDoNotMatter) {
+  // %p1 is false and %p2 true; %r9 is loaded from memory that was never written.
+  std::string start = "setp.ne.u64 %p1, %rd0, %rd0;\nsetp.eq.u64 %p2, %rd0, %rd0;\nld.global.u32 %r9, [%rd0];\nsetp.lt.u32 %p3, %r9, 5;\n";
+  auto run = [&](const std::string &line, CUresult code) {
+    Device device;
+    ASSERT_EQ(device.load(kernel(1, start + line + "\n@%p4 bra END;\nEND: ret;")), kSuccess) << lastFinding();
+    EXPECT_EQ(device.launch("k", 1, 32, 0, device.alloc(4)), code) << line << lastFinding();
+    if (code != kSuccess) {
+      EXPECT_NE(lastFinding().find("uninitialised register used as a predicate"), std::string::npos) << lastFinding();
+    }
+  };
+  for (const char *line : {"and.pred %p4, %p1, %p3;", "and.pred %p4, %p3, !%p2;", "or.pred %p4, %p3, %p2;", "setp.lt.and.u32 %p4, %r9, 5, %p1;",
+                           "setp.lt.or.u32 %p4, %r9, 5, %p2;", "setp.lt.and.u32 %p5|%p4, %r9, 5, !%p2;", "setp.eq.or.u64 %p4, %rd0, %rd0, %p3;", "setp.eq.and.u64 %p5|%p4, %rd0, %rd0, %p3;"})
+    run(line, kSuccess);
+  for (const char *line : {"and.pred %p4, %p2, %p3;", "and.pred %p4, %p3, !%p1;", "or.pred %p4, %p3, %p1;", "xor.pred %p4, %p3, %p1;", "not.pred %p4, %p3;",
+                           "setp.lt.and.u32 %p4, %r9, 5, %p2;", "setp.lt.or.u32 %p4, %r9, 5, %p1;", "setp.lt.u32 %p4, %r9, 5;",
+                           "setp.eq.and.u64 %p4, %rd0, %rd0, %p3;", "setp.eq.or.u64 %p5|%p4, %rd0, %rd0, %p3;", "mov.pred %p4, %p3;"})
+    run(line, kErrorLaunchFailed);
+}
+
 } // namespace
