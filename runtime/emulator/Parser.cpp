@@ -583,7 +583,7 @@ private:
     if (accept("-")) {
       result = operand();
       if (result.kind == Operand::Integer)
-        result.value = -result.value;
+        result.value = static_cast<int64_t>(0 - static_cast<uint64_t>(result.value)); // the smallest is its own negative
       else if (result.kind == Operand::Float64)
         result.value = static_cast<int64_t>(static_cast<uint64_t>(result.value) ^ (uint64_t{1} << 63));
       else if (result.kind == Operand::Float32)
