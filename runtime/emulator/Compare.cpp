@@ -30,6 +30,12 @@ struct Half {
   using Lane = uint32_t;
   static FOURFOLD_INLINE float get(Lane lane) { return numerics::decodeF16(static_cast<uint16_t>(lane)); }
 };
+struct FlushedHalf {
+  using Lane = uint32_t;
+  static FOURFOLD_INLINE float get(Lane lane) {
+    return numerics::decodeF16(static_cast<uint16_t>((lane & 0x7c00u) ? lane : lane & 0x8000u));
+  }
+};
 struct Brain {
   using Lane = uint32_t;
   static FOURFOLD_INLINE float get(Lane lane) { return numerics::decodeBF16(static_cast<uint16_t>(lane)); }
@@ -107,11 +113,26 @@ FOURFOLD_INLINE uint32_t combine(const Warp &warp, const Instr &in, uint32_t bit
   }
 }
 
+/// Which lanes of `a op b` are known where of each of them only some are: false and what it may be is false. Compilers make `&&` and `||`
+/// of operands that need not have been computed into these.
+FOURFOLD_INLINE uint32_t knownResult(uint8_t boolean, uint32_t a, uint32_t knownA, uint32_t b, uint32_t knownB) {
+  uint32_t both = knownA & knownB;
+  return boolean == kBoolAnd ? both | (knownA & ~a) | (knownB & ~b) : boolean == kBoolOr ? both | (knownA & a) | (knownB & b) : both;
+}
+
 template <class Reader, Compare kCompare>
 struct Setp {
   static FOURFOLD_INLINE void run(Warp &warp, const Instr &in, uint32_t mask) {
     uint32_t bits = compareLanes<Reader, kCompare>(warp, in);
     uint32_t p = combine(warp, in, bits), q = combine(warp, in, ~bits);
+    if (warp.checks && in.variant != kBoolNone) {
+      uint32_t c = warp.predicate(in.src[2]), known = warp.init[in.src[0]] & warp.init[in.src[1]], knownC = warp.init[in.src[2]];
+      c = in.flags & kNegateC ? ~c : c;
+      uint32_t goodQ = knownResult(in.variant, ~bits, known, c, knownC);
+      warp.setInit(in.dst, mask, knownResult(in.variant, bits, known, c, knownC));
+      if (in.flags & kHasSecond)
+        warp.setInit(in.dst2, mask, goodQ);
+    }
     setPredicate(warp, in.dst, p, mask);
     if (in.flags & kHasSecond)
       setPredicate(warp, in.dst2, q, mask);
@@ -146,6 +167,26 @@ struct SetPairs {
     for (int i = 0; i < kLanes; ++i)
       if (mask >> i & 1)
         d[i] = half(a[i], b[i]) | half(a[i] >> 16, b[i] >> 16) << 16;
+  }
+};
+
+/// setp on pairs of halves: the first predicate is of the low halves, the second of the high ones.
+template <class Reader, Compare kCompare>
+struct SetpPairs {
+  static FOURFOLD_INLINE void run(Warp &warp, const Instr &in, uint32_t mask) {
+    const uint32_t *a = warp.reg<uint32_t>(in.src[0]), *b = warp.reg<uint32_t>(in.src[1]);
+    uint32_t low = 0, high = 0;
+    auto holds = [](uint32_t x, uint32_t y) {
+      return static_cast<uint32_t>(compareValues<kCompare>(Reader::get(x & 0xffff), Reader::get(y & 0xffff)));
+    };
+    for (int i = 0; i < kLanes; ++i) {
+      low |= holds(a[i], b[i]) << i;
+      high |= holds(a[i] >> 16, b[i] >> 16) << i;
+    }
+    uint32_t p = combine(warp, in, low), q = combine(warp, in, high);
+    setPredicate(warp, in.dst, p, mask);
+    if (in.flags & kHasSecond)
+      setPredicate(warp, in.dst2, q, mask);
   }
 };
 
@@ -216,7 +257,7 @@ Handler pick(Type type, Compare compare, bool flush) {
   case Type::F64:
     return floatCompare<Body, Plain<double>>(compare);
   case Type::F16:
-    return flush ? nullptr : floatCompare<Body, Half>(compare);
+    return flush ? floatCompare<Body, FlushedHalf>(compare) : floatCompare<Body, Half>(compare);
   case Type::BF16:
     return floatCompare<Body, Brain>(compare);
   default:
@@ -254,9 +295,11 @@ struct Slct {
     const T *a = warp.reg<T>(in.src[0]), *b = warp.reg<T>(in.src[1]);
     const uint32_t *c = warp.reg<uint32_t>(in.src[2]);
     T *d = warp.reg<T>(in.dst);
+    bool flush = in.flags != 0;
+    auto selector = [&](uint32_t lane) { return flush ? FlushedFloat::get(lane) : fromLane<float>(lane); };
     for (int i = 0; i < kLanes; ++i)
       if (mask >> i & 1)
-        d[i] = (kFloatSelector ? fromLane<float>(c[i]) >= 0.0f : static_cast<int32_t>(c[i]) >= 0) ? a[i] : b[i];
+        d[i] = (kFloatSelector ? selector(c[i]) >= 0.0f : static_cast<int32_t>(c[i]) >= 0) ? a[i] : b[i];
   }
 };
 
@@ -269,6 +312,11 @@ void predicateLogic(Warp &warp, const Instr &in, uint32_t mask) {
                    : in.variant == 2 ? a ^ b
                    : in.variant == 3 ? ~a
                                      : a;
+  if (warp.checks) {
+    uint32_t knownA = warp.init[in.src[0]], knownB = warp.init[in.src[1]];
+    static const uint8_t booleans[] = {kBoolAnd, kBoolOr, kBoolXor, kBoolNone, kBoolNone};
+    warp.setInit(in.dst, mask, knownResult(booleans[in.variant], a, knownA, b, knownB));
+  }
   setPredicate(warp, in.dst, value, mask);
 }
 
@@ -321,11 +369,15 @@ bool decodeSet(Decoder &d, bool isSetp) {
   if (!isSetp && boolean == kBoolNone && (type == Type::F16x2 || type == Type::BF16x2))
     return decodeSetPairs(d, result, type, compare, flush);
   Instr &instr = d.out();
-  instr.handler = isSetp ? pick<Setp>(type, compare, flush) : pick<Set>(type, compare, flush);
+  bool isPair = type == Type::F16x2 || type == Type::BF16x2;
+  instr.handler = isSetp && isPair ? pick<SetpPairs>(type == Type::BF16x2 ? Type::BF16 : Type::F16, compare, flush)
+                  : isSetp         ? pick<Setp>(type, compare, flush)
+                                   : pick<Set>(type, compare, flush);
   if (!instr.handler)
     d.fail("the comparison does not fit the type");
   instr.instrClass = isFloat(type) ? InstrClass::Float : InstrClass::Integer;
   instr.variant = boolean;
+  instr.ownInit = isSetp && !isPair && boolean != kBoolNone;
   size_t count = boolean == kBoolNone ? 3 : 4;
   d.expectOperands(count, count);
   const Operand &to = d.operand(0);
@@ -376,7 +428,7 @@ bool decodeCompare(Decoder &d) {
     return true;
   }
   if (op == "slct") {
-    d.take("ftz");
+    instr.flags = d.take("ftz");
     Type type = d.requireType(), selector = d.requireType();
     d.expectOperands(4, 4);
     bool isFloatSelector = selector == Type::F32;
@@ -394,6 +446,7 @@ bool decodeCompare(Decoder &d) {
     bool unary = op == "not" || op == "mov";
     d.expectOperands(unary ? 2 : 3, unary ? 2 : 3);
     instr.handler = predicateLogic;
+    instr.ownInit = true;
     instr.instrClass = InstrClass::Integer;
     instr.variant = op == "and" ? 0 : op == "or" ? 1 : op == "xor" ? 2 : op == "not" ? 3 : 4;
     instr.dst = d.predicateDestination(d.operand(0));

@@ -3,6 +3,8 @@
 
 #include "Decoder.h"
 
+#include "Cluster.h"
+
 #include "Mbarrier.h"
 
 #include <algorithm>
@@ -38,14 +40,25 @@ uint32_t place(uint32_t &used, const Variable &variable, uint64_t most, const ch
 
 Decoder::Decoder(const DecodeContext &context, const Function &entry) : context(context), entry(entry) {}
 
-void Decoder::fail(const std::string &message) const {
+std::string Decoder::describe(const std::string &message) const {
   int line = current ? current->line : entry.line;
   std::string text;
   if (context.source && line >= 1 && static_cast<size_t>(line) <= context.source->size()) {
     text = (*context.source)[static_cast<size_t>(line) - 1];
     text.erase(0, text.find_first_not_of(" \t"));
   }
-  throw LoadError(line, fmt::format("kernel '{}', line {}: `{}`: {}", entry.name, line, text, message));
+  return fmt::format("kernel '{}', line {}: `{}`: {}", entry.name, line, text, message);
+}
+
+void Decoder::fail(const std::string &message) const { throw Unsupported(current ? current->line : entry.line, describe(message)); }
+void Decoder::malformed(const std::string &message) const { throw LoadError(current ? current->line : entry.line, describe(message)); }
+
+void Decoder::noteMissing(const LoadError &error) {
+  std::vector<MissingPart> &missing = region ? region->missing : kernel.missing;
+  for (const MissingPart &part : missing) // inlined more than once
+    if (part.line == error.line)
+      return;
+  missing.push_back({error.line, error.what()});
 }
 
 Kernel Decoder::run() {
@@ -53,6 +66,10 @@ Kernel Decoder::run() {
   kernel.source = context.source;
   std::memcpy(kernel.maxThreads, entry.maxThreads, sizeof(kernel.maxThreads));
   std::memcpy(kernel.requiredThreads, entry.requiredThreads, sizeof(kernel.requiredThreads));
+  std::memcpy(kernel.requiredCluster, entry.requiredCluster, sizeof(kernel.requiredCluster));
+  kernel.maxClusterRank = entry.maxClusterRank;
+  kernel.needsExplicitCluster = entry.isExplicitCluster;
+  kernel.countsClusters = entry.countsClusters;
 
   Frame top{&entry, {}, {}, {}, 0, 0};
   std::vector<Place> params;
@@ -63,14 +80,24 @@ Kernel Decoder::run() {
     kernel.paramOffsets.push_back(offset);
     params.push_back({Space::Param, offset});
   }
-  placeVariables(top, params, {});
-  inlineFunction(top);
+  try {
+    placeVariables(top, params, {});
+    inlineFunction(top);
+  } catch (const Unsupported &error) {
+    noteMissing(error);
+  }
 
   kernel.code.emplace_back();
   out().flow = Flow::Exit;
   out().instrClass = InstrClass::Control;
   out().line = kernel.code.size() > 1 ? kernel.code[kernel.code.size() - 2].line : entry.line;
   decodeCallees();
+  spreadMissing();
+  if (!kernel.missing.empty()) { // never runs
+    kernel.code.clear();
+    return std::move(kernel);
+  }
+  kernel.costs.resize(kernel.code.size()); // what calls are made of: copies, and branches that inlining leaves out
   resolve();
   if (kernel.usesWgmma)
     guardWgmmaRegisters(kernel, uses);
@@ -107,10 +134,8 @@ void Decoder::placeVariables(Frame &target, const std::vector<Place> &params, co
       break;
     }
     default:
-      throw LoadError(variable.line,
-                      fmt::format("variable '{}' of function '{}': global and constant variables inside a "
-                                  "function are not supported",
-                                  variable.name, function.name));
+      fail(fmt::format("variable '{}' of function '{}': global and constant variables inside a function are not supported",
+                       variable.name, function.name));
     }
   }
 }
@@ -123,6 +148,8 @@ uint32_t Decoder::allocate(int bits) {
 
 void Decoder::inlineFunction(Frame &target) {
   const Function &function = *target.function;
+  if (!function.unsupported.empty())
+    fail(fmt::format("function '{}': {}", function.name, function.unsupported));
   Frame *caller = frame;
   const Instruction *callerAst = current;
   frame = &target;
@@ -152,12 +179,29 @@ void Decoder::inlineFunction(Frame &target) {
 }
 
 void Decoder::decodeOne(const Instruction &instruction) {
+  size_t start = kernel.code.size();
+  try {
+    decodeSupported(instruction);
+  } catch (const Unsupported &error) {
+    noteMissing(error);
+    // Something must stand there: labels and branches count instructions. It is never executed.
+    kernel.code.resize(start);
+    kernel.code.emplace_back();
+    out().line = instruction.line;
+  }
+}
+
+void Decoder::decodeSupported(const Instruction &instruction) {
   current = &instruction;
   mods = instruction.mods;
+  if (!instruction.unsupported.empty())
+    fail(instruction.unsupported);
   if (instruction.opcode == "call")
     return decodeCall();
   kernel.code.emplace_back();
   out().line = instruction.line;
+  kernel.costs.resize(kernel.code.size());
+  kernel.costs.back() = costOf(instruction);
   if (instruction.guard >= 0) {
     out().guard = frame->slots[static_cast<size_t>(instruction.guard)];
     out().guardNegated = instruction.guardNegated;
@@ -168,10 +212,11 @@ void Decoder::decodeOne(const Instruction &instruction) {
     out().instrClass = InstrClass::Control;
     out().target = frame->depth > 0 ? frame->end : 0;
   } else {
-    bool known = decodeMove(*this) || decodeInteger(*this) || decodeBits(*this) || decodeCompare(*this) ||
+    bool known = decodeMinMax3(*this) || decodeMove(*this) || decodeInteger(*this) || decodeBits(*this) || decodeCompare(*this) ||
                  decodePairedFloat(*this) || decodeMixedFloat(*this) || decodeFloat(*this) || decodeHalf(*this) ||
-                 decodeConvert(*this) || decodeBulkCopy(*this) || decodeMemory(*this) || decodeAtomic(*this) || decodeControl(*this) ||
-                 decodeWarpWide(*this) || decodeAsyncCopy(*this) || decodeMatrix(*this) || decodeWgmma(*this) || decodeMbarrier(*this);
+                 decodeConvert(*this) || decodeBulkCopy(*this) || decodeAsyncStore(*this) || decodeCluster(*this) || decodeMemoryRange(*this) ||
+                 decodeMemory(*this) || decodeAtomic(*this) || decodeControl(*this) || decodeWarpWide(*this) || decodeAsyncCopy(*this) ||
+                 decodeMatrixBytes(*this) || decodeMatrix(*this) || decodeWgmma(*this) || decodeMbarrier(*this) || decodeStack(*this);
     if (!known)
       fail(fmt::format("instruction '{}' with these operands is not supported by the emulated device",
                        instruction.opcode));
@@ -302,9 +347,12 @@ uint32_t Decoder::special(const std::string &name) {
                                                    "%cluster_nctaid.x",
                                                    "%cluster_nctaid.y",
                                                    "%cluster_nctaid.z",
+                                                   "%is_explicit_cluster",
+                                                   "%envreg1",
+                                                   "%envreg2",
                                                    "%cc"};
   if (!known.count(name))
-    fail(fmt::format("'{}' is neither a declared register nor a special register that the emulated device has", name));
+    fail(fmt::format("special register '{}' is not supported by the emulated device", name));
   auto [found, isNew] = kernel.specials.try_emplace(name, 0);
   if (isNew)
     found->second = allocate(64);
@@ -378,9 +426,11 @@ uint32_t Decoder::source(const Operand &operand, Type type) {
       for (size_t i = 0; i < functions.size(); ++i)
         if (functions[i].name == operand.name && functions[i].hasBody)
           return constant(functionAddress(i), bits);
-      fail(fmt::format("'{}' is not declared", operand.name));
+      malformed(fmt::format("'{}' is not declared", operand.name));
     }
     const Symbol &symbol = found->second;
+    if (!symbol.variable->unsupported.empty())
+      fail(fmt::format("variable '{}': {}", operand.name, symbol.variable->unsupported));
     if (symbol.space != Space::Shared)
       return constant(symbol.address + static_cast<uint64_t>(operand.value), bits);
     if (symbol.variable->isUnsized || symbol.variable->isExtern) {
@@ -407,6 +457,8 @@ uint32_t Decoder::predicate(const Operand &operand, bool &negated) {
   negated = operand.negated;
   if (operand.kind == Operand::Integer)
     return constant(operand.value ? 1 : 0, 1);
+  if (operand.kind == Operand::Special && operand.name == "%is_explicit_cluster")
+    return special(operand.name);
   if (registerType(operand) != Type::Pred)
     fail(fmt::format("'{}' is not a predicate", operand.name));
   return frame->slots[static_cast<size_t>(operand.index)];
@@ -465,7 +517,7 @@ uint32_t Decoder::labelByName(const std::string &name, int scope) {
     if (found != table.end())
       return frame->starts[static_cast<size_t>(found->second)];
   }
-  fail(fmt::format("label '{}' is not defined", name));
+  malformed(fmt::format("label '{}' is not defined", name));
 }
 
 uint32_t Decoder::label(const Operand &operand) {

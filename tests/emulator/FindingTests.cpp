@@ -276,14 +276,38 @@ TEST(Findings, LoadErrors) {
   char log[256] = "x";
   int options[] = {kJitErrorLogBuffer, kJitErrorLogBufferSize};
   void *values[] = {log, reinterpret_cast<void *>(sizeof(log))};
-  std::string bad = kernel(1, "tcgen05.alloc.cta_group::1.sync.aligned.shared::cta.b32 [%r1], 32;");
+  std::string bad = kernel(1, "bra nowhere;");
   EXPECT_EQ(device.d.moduleLoadDataEx(&device.module, bad.c_str(), 2, options, values), kErrorInvalidPtx);
-  EXPECT_NE(std::string(log).find("tcgen05"), std::string::npos) << log;
+  EXPECT_NE(std::string(log).find("'nowhere' is not defined"), std::string::npos) << log;
   EXPECT_NE(std::string(log).find("kernel 'k', line 14"), std::string::npos) << log;
-  for (const char *wrong : {"add.u32 %r1, %r2;", "add.u32 %r1, %rd2, %r3;", "frobnicate.u32 %r1;",
-                            "add.u32.fancy %r1, %r2, %r3;", "bra nowhere;", "mov.u32 %r99, 1;", "cvt.s32.f32 %r1, %f1;",
-                            "mov.u32 %r1, %nosuch;", "ld.global.v2.u32 %r1, [%rd0];"})
+  for (const char *wrong : {"bra nowhere;", "mov.u32 %r99, 1;", "mov.u32 %r1, nowhere;", "mov.u32 %r1, %nosuch;", "add.u32 %r1 %r2;", "call nowhere;"})
     EXPECT_EQ(load("sm_120a", kernel(1, wrong)), kErrorInvalidPtx) << wrong;
+  for (const char *unknown : {"add.u32 %r1, %r2;", "add.u32 %r1, %rd2, %r3;", "frobnicate.u32 %r1;", "add.u32.fancy %r1, %r2, %r3;",
+                              "cvt.s32.f32 %r1, %f1;", "ld.global.v2.u32 %r1, [%rd0];", "mov.u32 %r1, %pm0;"}) {
+    Device fresh;
+    EXPECT_EQ(fresh.loadAndLaunch(kernel(1, unknown)), kErrorNotSupported) << unknown;
+    EXPECT_NE(lastFinding().find("kernel 'k', line 14"), std::string::npos) << lastFinding();
+  }
+}
+
+TEST(Findings, PredicatesThatDoNotMatter) {
+  // %p1 is false and %p2 true; %r9 is loaded from memory that was never written.
+  std::string start = "setp.ne.u64 %p1, %rd0, %rd0;\nsetp.eq.u64 %p2, %rd0, %rd0;\nld.global.u32 %r9, [%rd0];\nsetp.lt.u32 %p3, %r9, 5;\n";
+  auto run = [&](const std::string &line, CUresult code) {
+    Device device;
+    ASSERT_EQ(device.load(kernel(1, start + line + "\n@%p4 bra END;\nEND: ret;")), kSuccess) << lastFinding();
+    EXPECT_EQ(device.launch("k", 1, 32, 0, device.alloc(4)), code) << line << lastFinding();
+    if (code != kSuccess) {
+      EXPECT_NE(lastFinding().find("uninitialised register used as a predicate"), std::string::npos) << lastFinding();
+    }
+  };
+  for (const char *line : {"and.pred %p4, %p1, %p3;", "and.pred %p4, %p3, !%p2;", "or.pred %p4, %p3, %p2;", "setp.lt.and.u32 %p4, %r9, 5, %p1;",
+                           "setp.lt.or.u32 %p4, %r9, 5, %p2;", "setp.lt.and.u32 %p5|%p4, %r9, 5, !%p2;", "setp.eq.or.u64 %p4, %rd0, %rd0, %p3;", "setp.eq.and.u64 %p5|%p4, %rd0, %rd0, %p3;"})
+    run(line, kSuccess);
+  for (const char *line : {"and.pred %p4, %p2, %p3;", "and.pred %p4, %p3, !%p1;", "or.pred %p4, %p3, %p1;", "xor.pred %p4, %p3, %p1;", "not.pred %p4, %p3;",
+                           "setp.lt.and.u32 %p4, %r9, 5, %p2;", "setp.lt.or.u32 %p4, %r9, 5, %p1;", "setp.lt.u32 %p4, %r9, 5;",
+                           "setp.eq.and.u64 %p4, %rd0, %rd0, %p3;", "setp.eq.or.u64 %p5|%p4, %rd0, %rd0, %p3;", "mov.pred %p4, %p3;"})
+    run(line, kErrorLaunchFailed);
 }
 
 } // namespace

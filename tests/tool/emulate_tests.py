@@ -35,6 +35,67 @@ END: ret;
 .visible .entry nothing() { ret; }
 """
 
+# Each block writes its rank to the shared memory of the block beside it; and blocks that wait for all others.
+RANKS = """.version 8.0
+.target sm_90
+.address_size 64
+.visible .entry ranks(.param .u64 out) .explicitcluster .maxclusterrank 4 {
+  .reg .b32 %r<8>; .reg .b64 %rd<4>; .reg .pred %p<2>;
+  .shared .align 4 .b32 s;
+  mov.u32 %r1, %cluster_ctarank;
+  xor.b32 %r2, %r1, 1;
+  mov.u32 %r3, s;
+  mapa.shared::cluster.u32 %r4, %r3, %r2;
+  barrier.cluster.arrive;
+  barrier.cluster.wait;
+  mov.u32 %r5, %tid.x;
+  setp.eq.u32 %p1, %r5, 0;
+  @%p1 st.shared::cluster.u32 [%r4], %r1;
+  barrier.cluster.arrive;
+  barrier.cluster.wait;
+  ld.shared.u32 %r6, [s];
+  ld.param.u64 %rd1, [out];
+  mov.u32 %r7, %ctaid.x;
+  mul.wide.u32 %rd2, %r7, 4;
+  add.s64 %rd1, %rd1, %rd2;
+  @%p1 st.global.u32 [%rd1], %r6;
+  ret;
+}
+.visible .entry all_at_once(.param .u64 out) {
+  .reg .b32 %r<8>; .reg .b64 %rd<4>; .reg .pred %p<2>;
+  ld.param.u64 %rd1, [out];
+  mov.u32 %r1, %tid.x;
+  mov.u32 %r2, %ctaid.x;
+  mul.wide.u32 %rd2, %r2, 4;
+  add.s64 %rd2, %rd1, %rd2;
+  setp.ne.u32 %p1, %r1, 0;
+  @%p1 bra END;
+  atom.global.exch.b32 %r3, [%rd2], 1;
+  xor.b32 %r2, %r2, 3;
+  mul.wide.u32 %rd2, %r2, 4;
+  add.s64 %rd2, %rd1, %rd2;
+AGAIN:
+  atom.global.exch.b32 %r3, [%rd2], 1;
+  setp.ne.u32 %p1, %r3, 1;
+  @%p1 bra AGAIN;
+END: ret;
+}
+"""
+
+
+def npy_tail(path, count):
+    with open(path, "rb") as file:
+        return file.read()[-count:]
+
+
+MISSING = """.version 8.6
+.target sm_100a
+.address_size 64
+.func helper() { tcgen05.fence::before_thread_sync; ret; }
+.visible .entry cannot() { call helper; ret; }
+.visible .entry can(.param .u64 to) { ret; }
+"""
+
 
 class EmulateTest(unittest.TestCase):
     def setUp(self):
@@ -66,11 +127,39 @@ class EmulateTest(unittest.TestCase):
     def rows(self, name, *more):
         return ("--grid", "4", "--block", "64", os.path.join(PTX, name), "--arg", "in:x.npy", "--arg", "out:s.npy,f32,4", "--arg", "i32:96", *more)
 
+    def test_clusters_and_cooperative_grids(self):
+        with open(self.path("ranks.ptx"), "w") as file:
+            file.write(RANKS)
+        out = ("ranks.ptx", "--grid", "4", "--arg", "out:r.npy,u32,4")
+        self.expect(0, *out, "--kernel", "ranks", "--cluster", "2")
+        self.assertEqual([int.from_bytes(npy_tail(self.path("r.npy"), 16)[4 * i:4 * i + 4], "little") for i in range(4)], [1, 0, 1, 0])
+        self.expect(2, *out, "--kernel", "ranks", "--cluster", "3", error="grid (4, 1, 1) is not a multiple of the cluster (3, 1, 1)")
+        self.expect(2, *out, "--kernel", "ranks", "--cluster", "0,2", error="a dimension of the cluster (0, 2, 1) is 0")
+        self.expect(2, *out, "--kernel", "ranks", "--cluster", "two", error="is not X, X,Y or X,Y,Z")
+        self.expect(2, *out, "--kernel", "ranks", "--device", "sm_80", error="is for 'sm_90' and cannot run on the emulated sm_80")
+        self.expect(1, *out, "--kernel", "ranks", "--cluster", "1", error="mapa to the block of rank 1 in a cluster of 1")
+        self.expect(0, *out, "--kernel", "all_at_once", "--cooperative")
+        listed = self.expect(0, "ranks.ptx", "--list").stdout
+        self.assertIn("ranks(out: 8 bytes) needs --cluster clusters of at most 4 blocks", listed)
+
     def test_runs(self):
         self.expect(0, *self.rows("row_sums.ptx"))
         header, values = read_floats(self.path("s.npy"))
         self.assertEqual(list(values), [sum((96 * row + i) % 7 for i in range(96)) for row in range(4)])
         self.assertIn("(4,)", header)
+
+    def test_kernels_that_cannot_run(self):
+        self.write("missing.ptx", MISSING.encode())
+        done = self.expect(0, "missing.ptx", "--list")
+        self.assertIn("cannot()\n  missing: kernel 'cannot', line 4: `.func helper() { tcgen05.fence::", done.stdout)
+        self.assertIn("can(to: 8 bytes)\n", done.stdout)
+        done = self.run_tool("missing.ptx", "--check-only")
+        self.assertEqual((done.returncode, done.stderr), (2, ""))
+        self.assertIn("can: can run\ncannot: cannot run\n  missing: ", done.stdout)
+        self.assertEqual(self.expect(0, "missing.ptx", "--check-only", "--kernel", "can").stdout, "can: can run\n")
+        self.expect(2, "missing.ptx", "--check-only", "--kernel", "neither", error="has no kernel 'neither'")
+        self.expect(2, "missing.ptx", "--kernel", "cannot", error="line 4")
+        self.expect(0, "missing.ptx", "--kernel", "can", "--arg", "u64:0")
 
     def test_finding(self):
         # The first warp adds up before the second has written its sum.
@@ -103,6 +192,25 @@ class EmulateTest(unittest.TestCase):
         self.assertIn("global bytes read", table)
         counters = json.loads(self.expect(0, *arguments, "--json").stdout)
         self.assertEqual((counters["globalBytesRead"], counters["globalSectorsRead"], counters["blocks"]), (128, 4, 1))
+
+    def test_cost_model(self):
+        arguments = ("copy.ptx", "--kernel", "copy", "--arg", "zero:f32,32", "--arg", "in:x.npy", "--arg", "u32:32", "--profile")
+        table = self.expect(0, *arguments, "--gpu", "h100").stdout
+        self.assertIn("least times on NVIDIA H100 SXM5 80GB", table)
+        self.assertRegex(table, r"copy +0.006  issue +100 ")
+        profile = json.loads(self.expect(0, *arguments[:-1], "--profile=json", "--gpu", "rtx5090").stdout)
+        self.assertEqual(profile["footprintSectorsRead"], 4)
+        launch = profile["model"]["launches"][0]
+        self.assertEqual((launch["kernel"], launch["blocks"], launch["threads"]), ("copy", 1, 32))
+        memory = [term for term in launch["speedOfLight"]["terms"] if term["name"] == "memory"][0]
+        self.assertAlmostEqual(memory["microseconds"], 256 / 1.792e6)
+        names = "a100, h100, h200, rtx4090, rtx5090, b200"
+        self.expect(2, *arguments, "--gpu", "h300", error="there is no GPU 'h300' in the cost model: use one of " + names)
+        self.expect(2, *arguments[:-1], "--gpu", "h100", error="--profile")
+        self.expect(2, *arguments[:-1], "--profile=yaml", error="yaml")
+        with open(self.path("hopper.ptx"), "w") as file:
+            file.write(COPY.replace("7.0", "8.0").replace("sm_80", "sm_90a"))
+        self.expect(2, "hopper.ptx", *arguments[1:], "--gpu", "a100", error="does not run PTX for sm_90a")
 
     def test_printf(self):
         done = self.expect(0, os.path.join(PTX, "print.ptx"), "--arg", "in:x.npy", "--arg", "i64:-5000000000")
@@ -160,8 +268,8 @@ class EmulateTest(unittest.TestCase):
         ):
             with self.subTest(arguments=arguments):
                 self.expect(2, *arguments, error=error)
-        self.write("bad.ptx", COPY.replace("mul.wide.u32", "mul.wider.u32").encode())
-        self.expect(2, "bad.ptx", "--list", error="line 12")
+        self.write("bad.ptx", COPY.replace("mul.wide.u32 %rd3,", "mul.wide.u32 %rd3").encode())
+        self.expect(2, "bad.ptx", "--list", error=":12: expects")
         self.write("other.ptx", COPY.replace("sm_80", "sm_103a").encode())
         self.expect(2, "other.ptx", "--list", error="sm_103a")
 
