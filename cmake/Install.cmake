@@ -7,6 +7,8 @@ install(TARGETS fourfold fourfold-emulate RUNTIME DESTINATION ${CMAKE_INSTALL_BI
 install(TARGETS fourfold_shared EXPORT FourfoldTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 set_target_properties(fourfold_shared PROPERTIES EXPORT_NAME fourfold)
+# Out of the loader's way: who wants it says so with LD_LIBRARY_PATH.
+install(TARGETS fourfold_libcuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/fourfold/emulated)
 install(DIRECTORY runtime/include/fourfold DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 # Where the library looks: share/fourfold/recipes next to the folder it is in.
 install(DIRECTORY kernels_spec/ DESTINATION ${CMAKE_INSTALL_DATADIR}/fourfold/recipes)

@@ -44,7 +44,9 @@ enum : CUresult {
   kErrorIllegalInstruction = 715,
   kErrorMisalignedAddress = 716,
   kErrorLaunchFailed = 719,
+  kErrorCooperativeLaunchTooLarge = 720,
   kErrorNotSupported = 801,
+  kErrorInvalidClusterSize = 912,
 };
 
 /// Whether an error ends its context, after which every call in it fails with the same: uncorrectable memory and link errors, and what
@@ -62,7 +64,9 @@ enum : int {
   kAttributeMultiprocessorCount = 16,
   kAttributeComputeMajor = 75,
   kAttributeComputeMinor = 76,
+  kAttributeCooperativeLaunch = 95,
   kAttributeMaxSharedPerBlockOptin = 97,
+  kAttributeClusterLaunch = 120,
 };
 
 /// CUfunction_attribute values used.
@@ -72,6 +76,42 @@ enum : int {
   kFunctionLocalBytes = 3,
   kFunctionNumRegisters = 4,
   kFunctionMaxDynamicSharedBytes = 8,
+  kFunctionClusterSizeMustBeSet = 10,
+  kFunctionRequiredClusterWidth = 11,
+  kFunctionRequiredClusterHeight = 12,
+  kFunctionRequiredClusterDepth = 13,
+  kFunctionNonPortableClusterSizeAllowed = 14,
+  kFunctionClusterSchedulingPolicy = 15,
+};
+
+/// CUlaunchAttributeID values used.
+enum : int {
+  kLaunchIgnore = 0,
+  kLaunchCooperative = 2,
+  kLaunchClusterDimension = 4,
+  kLaunchClusterSchedulingPolicy = 5,
+  kLaunchProgrammaticStreamSerialization = 6,
+  kLaunchPriority = 8,
+};
+
+/// CUlaunchAttribute: an identifier and 64 bytes, read as it says.
+struct LaunchAttribute {
+  int id = kLaunchIgnore;
+  int padding = 0;
+  union {
+    char bytes[64];
+    int number; // cooperative, priority, scheduling policy, serialization
+    unsigned clusterDim[3];
+  } value = {};
+};
+
+/// CUlaunchConfig.
+struct LaunchConfig {
+  unsigned grid[3] = {1, 1, 1}, block[3] = {1, 1, 1};
+  unsigned sharedBytes = 0;
+  CUstream stream = nullptr;
+  LaunchAttribute *attributes = nullptr;
+  unsigned numAttributes = 0;
 };
 
 /// CUjit_option values used with cuModuleLoadDataEx.
@@ -126,7 +166,11 @@ enum : int {
      int swizzle, int l2Promotion, int oobFill))                                                                       \
   X(launchKernel, cuLaunchKernel,                                                                                      \
     (CUfunction function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX, unsigned blockY,            \
-     unsigned blockZ, unsigned sharedBytes, CUstream stream, void **params, void **extra))
+     unsigned blockZ, unsigned sharedBytes, CUstream stream, void **params, void **extra))                             \
+  X(launchKernelEx, cuLaunchKernelEx, (const LaunchConfig *config, CUfunction function, void **params, void **extra))  \
+  X(launchCooperativeKernel, cuLaunchCooperativeKernel,                                                                \
+    (CUfunction function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX, unsigned blockY,            \
+     unsigned blockZ, unsigned sharedBytes, CUstream stream, void **params))
 
 /// The driver entry points, all of them set.
 struct DriverTable {

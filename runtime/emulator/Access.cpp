@@ -6,6 +6,7 @@
 #include "Traffic.h"
 
 #include "AsyncProxy.h"
+#include "Cluster.h"
 #include "Mbarrier.h"
 
 #include "runtime/device/Driver.h"
@@ -26,9 +27,9 @@ const char *verb(AccessKind kind) {
 /// Lanes of one warp are ordered by bar.warp.sync and barriers of the block alone, not by the order of instructions (PTX ISA,
 /// bar.warp.sync): since sm_70 a lane may be ahead of another.
 void checkRaceInWarp(Warp &warp, const Instr &in, int lane, uint32_t address, AccessKind kind, const WordHistory &history) {
-  uint32_t step = warp.block->shared.steps[warp.index];
-  auto other = [&](uint8_t owner, uint32_t when, uint8_t who) {
-    return owner == warp.index && when == step && who != kUnknownLane && who != lane;
+  uint32_t step = warp.block->shared.order->steps[warp.agent];
+  auto other = [&](uint16_t owner, uint32_t when, uint8_t who) {
+    return owner == warp.agent && when == step && who != kUnknownLane && who != lane;
   };
   auto name = [](uint8_t who) { return who == kSeveralLanes ? std::string("several lanes") : fmt::format("lane {}", who); };
   bool written = kind == AccessKind::Read && other(history.writer, history.writeStep, history.writeLane);
@@ -41,39 +42,38 @@ void checkRaceInWarp(Warp &warp, const Instr &in, int lane, uint32_t address, Ac
                        written ? history.writeLine : history.readLine));
 }
 
-void checkRace(Warp &warp, const Instr &in, int lane, uint32_t address, uint32_t bytes, AccessKind kind) {
-  SharedMemory &shared = warp.block->shared;
-  uint32_t self = warp.index, now = shared.now(self), step = shared.steps[self];
+void checkRace(Warp &warp, const Instr &in, int lane, SharedMemory &shared, uint32_t address, uint32_t bytes, AccessKind kind) {
+  uint32_t self = warp.agent, now = shared.order->now(self), step = shared.order->steps[self];
   uint8_t who = static_cast<uint8_t>(lane);
   shared.visitHistory(address, bytes, [&](WordHistory &history, uint32_t at) {
-    if (!shared.ordered(self, history.writer, history.writeTime) && history.writer >= shared.numWarps)
+    if (!shared.order->ordered(self, history.writer, history.writeTime) && history.writer >= shared.order->numWarps)
       report(warp, in, lane, device::kErrorLaunchFailed,
              fmt::format("shared-memory race: {} of address {:#x}, which the asynchronous copy at line {} wrote: this warp has not waited "
                          "for the copy's mbarrier",
                          verb(kind), at, history.writeLine));
-    if (!shared.ordered(self, history.writer, history.writeTime))
+    if (!shared.order->ordered(self, history.writer, history.writeTime))
       report(warp, in, lane, device::kErrorLaunchFailed,
              fmt::format(
-                 "shared-memory race: {} of address {:#x}, which warp {} wrote at line {} without a barrier in between",
-                 verb(kind), at, history.writer, history.writeLine));
-    if (kind != AccessKind::Read && !shared.ordered(self, history.reader, history.readTime))
+                 "shared-memory race: {} of address {:#x}, which {} wrote at line {} without a barrier in between",
+                 verb(kind), at, agentName(warp, history.writer), history.writeLine));
+    if (kind != AccessKind::Read && !shared.order->ordered(self, history.reader, history.readTime))
       report(warp, in, lane, device::kErrorLaunchFailed,
              fmt::format(
-                 "shared-memory race: {} of address {:#x}, which warp {} read at line {} without a barrier in between",
-                 verb(kind), at, history.reader, history.readLine));
+                 "shared-memory race: {} of address {:#x}, which {} read at line {} without a barrier in between",
+                 verb(kind), at, agentName(warp, history.reader), history.readLine));
     checkRaceInWarp(warp, in, lane, at, kind, history);
     if (kind == AccessKind::Read) {
       // One reader is remembered. Keep one that is not ordered before a later writer would be.
-      if (history.reader == 0xff || history.reader == self || shared.ordered(self, history.reader, history.readTime)) {
+      if (history.reader == kNobody || history.reader == self || shared.order->ordered(self, history.reader, history.readTime)) {
         bool again = history.reader == self && history.readStep == step;
         history.readLane = again && history.readLane != who ? kSeveralLanes : who;
         history.readStep = step;
-        history.reader = static_cast<uint8_t>(self);
+        history.reader = static_cast<uint16_t>(self);
         history.readTime = now;
         history.readLine = in.line;
       }
     } else {
-      history.writer = static_cast<uint8_t>(self);
+      history.writer = static_cast<uint16_t>(self);
       history.writeLane = kind == AccessKind::Write ? who : kUnknownLane;
       history.writeStep = step;
       history.writeTime = now;
@@ -83,7 +83,9 @@ void checkRace(Warp &warp, const Instr &in, int lane, uint32_t address, uint32_t
 }
 
 LanePointer sharedPointer(Warp &warp, const Instr &in, int lane, uint64_t address, uint32_t bytes, AccessKind kind) {
-  SharedMemory &shared = warp.block->shared;
+  SharedPlace place = sharedPlace(warp, in, lane, address, in.takesPeers);
+  SharedMemory &shared = place.block->shared;
+  address = place.offset;
   uint64_t limit = warp.launch->sharedBytes;
   if (address < warp.kernel->sharedBegin || address + bytes > limit || address + bytes < address)
     report(warp, in, lane, device::kErrorIllegalAddress,
@@ -103,12 +105,12 @@ LanePointer sharedPointer(Warp &warp, const Instr &in, int lane, uint64_t addres
                fmt::format(
                    "{} of {} bytes at shared address {:#x}, the destination of an asynchronous copy that has not been "
                    "waited for{}",
-                   verb(kind), bytes, address, describePendingByte(warp, static_cast<uint32_t>(address) + i)));
+                   verb(kind), bytes, address, describePendingByte(warp, *place.block, static_cast<uint32_t>(address) + i)));
     }
-    if (kind != AccessKind::Read && warp.block->async)
-      warp.block->async->requireUnread(warp, in, lane, static_cast<uint32_t>(address), bytes);
+    if (kind != AccessKind::Read && place.block->async)
+      place.block->async->requireUnread(warp, in, lane, static_cast<uint32_t>(address), bytes);
     if (!shared.history.empty() && !isMbarrierUse(in)) // arrivals and waits are what orders others
-      checkRace(warp, in, lane, static_cast<uint32_t>(address), bytes, kind);
+      checkRace(warp, in, lane, shared, static_cast<uint32_t>(address), bytes, kind);
   }
   return {&shared.data[address], shadow};
 }

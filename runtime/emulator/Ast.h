@@ -92,6 +92,9 @@ struct Function {
   std::map<std::string, std::vector<std::string>> branchTargets;
   unsigned maxThreads[3] = {0, 0, 0};
   unsigned requiredThreads[3] = {0, 0, 0};
+  unsigned requiredCluster[3] = {0, 0, 0};
+  unsigned maxClusterRank = 0;
+  bool isExplicitCluster = false, countsClusters = false;
   int minBlocks = 0;
   std::string unsupported; // why it cannot be called or launched
 };

@@ -3,6 +3,7 @@
 
 #include "Access.h"
 #include "AsyncProxy.h"
+#include "Cluster.h"
 #include "Decoder.h"
 #include "Mbarrier.h"
 #include "Traffic.h"
@@ -41,6 +42,7 @@ void issue(Warp &warp, const Instr &in, uint32_t mask) {
     if (!(mask >> lane & 1))
       continue;
     LanePointer target = checkedPointer(warp, in, lane, Space::Shared, to[lane], in.bytes, AccessKind::Write);
+    to[lane] = sharedPlace(warp, in, lane, to[lane], false).offset; // without the block's own rank
     uint32_t bytes = in.flags & 1 ? size[lane] : in.bytes;
     if (bytes > in.bytes)
       report(warp, in, lane, device::kErrorLaunchFailed,
@@ -97,10 +99,10 @@ void land(Warp &warp, const Instr &in, PendingCopy &copy, int lane, uint32_t age
   }
   if (!shared.history.empty())
     shared.visitHistory(copy.to[lane], copy.bytes, [&](WordHistory &history, uint32_t) {
-      history.writer = static_cast<uint8_t>(agent);
+      history.writer = static_cast<uint16_t>(agent);
       history.writeTime = time;
-      history.writeLane = agent == warp.index ? static_cast<uint8_t>(lane) : kUnknownLane;
-      history.writeStep = shared.steps[warp.index];
+      history.writeLane = agent == warp.agent ? static_cast<uint8_t>(lane) : kUnknownLane;
+      history.writeStep = shared.order->steps[warp.agent];
       history.writeLine = copy.line;
     });
   copy.lanes &= ~(1u << lane);
@@ -129,7 +131,7 @@ void wait(Warp &warp, const Instr &in, uint32_t mask) {
       int lane = __builtin_ctz(lanes);
       bool old = copy.group[lane] >= 0 && copy.group[lane] < warp.committed[lane] - in.offset;
       if (in.flags || old) // it lands now, as a write of the waiting warp
-        land(warp, in, copy, lane, warp.index, warp.block->shared.history.empty() ? 0 : warp.block->shared.now(warp.index));
+        land(warp, in, copy, lane, warp.agent, warp.block->shared.history.empty() ? 0 : warp.block->shared.order->now(warp.agent));
     }
   dropLanded(warp);
 }

@@ -4,6 +4,7 @@
 #include "AsyncProxy.h"
 
 #include "Access.h"
+#include "Cluster.h"
 #include "Mbarrier.h"
 #include "Traffic.h"
 
@@ -16,21 +17,11 @@
 namespace fourfold {
 namespace emulator {
 
-namespace {
-
-void joinRow(std::vector<uint32_t> &into, const uint32_t *row) {
-  for (size_t i = 0; i < into.size(); ++i)
-    into[i] = std::max(into[i], row[i]);
-}
-
-} // namespace
-
 AsyncProxy &asyncProxyOf(Warp &warp) { return *warp.block->async; }
 
 AsyncProxy::AsyncProxy(Block &block) : block(block) {
   committed.assign(block.warps.size() * kLanes, 0);
   failed.resize(block.warps.size());
-  turns.assign(block.warps.size(), 0);
   times.assign(kNumCopiers, 0);
 }
 
@@ -39,16 +30,16 @@ AsyncProxy::AsyncProxy(Block &block) : block(block) {
 //===----------------------------------------------------------------------===//
 
 void AsyncProxy::initialise(Warp &warp, const Instr &in, uint32_t address) {
-  SharedMemory &shared = block.shared;
+  const Clocks &clocks = *block.shared.order;
   BarrierState state;
   state.agent = numBarriers++ % kNumCopiers;
-  state.initWarp = warp.index;
+  state.initWarp = warp.agent;
   state.initLine = in.line;
-  if (!shared.history.empty()) {
-    state.initTime = shared.now(warp.index);
-    state.arriving.clocks.assign(shared.numAgents, 0);
-    if (!shared.fenced.empty())
-      state.arriving.fenced.assign(shared.numAgents, 0);
+  if (clocks.areFollowed()) {
+    state.initTime = clocks.now(warp.agent);
+    state.arriving.clocks.assign(clocks.numAgents, 0);
+    if (!clocks.fenced.empty())
+      state.arriving.fenced.assign(clocks.numAgents, 0);
     state.completed = state.arriving;
   }
   barriers[address] = state;
@@ -66,20 +57,21 @@ void AsyncProxy::invalidate(Warp &warp, const Instr &in, int lane, uint32_t addr
 }
 
 void AsyncProxy::requireOrdered(Warp &warp, const Instr &in, int lane, uint32_t address) {
-  const SharedMemory &shared = block.shared;
+  const Clocks &clocks = *block.shared.order;
   auto found = barriers.find(address);
-  if (shared.history.empty() || found == barriers.end())
+  if (!clocks.areFollowed() || found == barriers.end())
     return;
   const BarrierState &state = found->second;
-  if (!shared.ordered(warp.index, state.initWarp, state.initTime))
+  bool isPublished = block.cluster && state.publishedIn >= 0 && block.cluster->warps[warp.agent].seen > state.publishedIn;
+  if (!isPublished && !clocks.ordered(warp.agent, state.initWarp, state.initTime))
     report(warp, in, lane, device::kErrorLaunchFailed,
-           fmt::format("the mbarrier at shared address {:#x} is used, which warp {} initialised at line {} without a barrier in between",
-                       address, state.initWarp, state.initLine));
+           fmt::format("the mbarrier at shared address {:#x} is used, which {} initialised at line {} without a barrier in between", address,
+                       agentName(warp, state.initWarp), state.initLine));
 }
 
 void AsyncProxy::requireFenced(Warp &warp, const Instr &in, int lane, uint32_t address) {
   auto found = barriers.find(address);
-  if (block.shared.fenced.empty() || found == barriers.end() || found->second.fenced)
+  if (block.shared.order->fenced.empty() || found == barriers.end() || found->second.fenced)
     return;
   report(warp, in, lane, device::kErrorLaunchFailed,
          fmt::format("the copy signals the mbarrier at shared address {:#x}, initialised at line {}, which the async proxy may not see: "
@@ -87,20 +79,12 @@ void AsyncProxy::requireFenced(Warp &warp, const Instr &in, int lane, uint32_t a
                      address, found->second.initLine));
 }
 
-void AsyncProxy::join(Warp &warp, Knowledge &into) const {
-  const SharedMemory &shared = block.shared;
-  joinRow(into.clocks, &shared.clocks[warp.index * shared.numAgents]);
-  if (!shared.fenced.empty())
-    joinRow(into.fenced, &shared.fenced[warp.index * shared.numAgents]);
-}
-
 void AsyncProxy::arrive(Warp &warp, uint32_t address, bool releases) {
-  SharedMemory &shared = block.shared;
-  if (shared.history.empty() || !releases)
+  Clocks &clocks = *block.shared.order;
+  if (!clocks.areFollowed() || !releases)
     return;
-  join(warp, barriers[address].arriving);
-  ++shared.clocks[warp.index * shared.numAgents + warp.index];
-  ++shared.steps[warp.index];
+  clocks.publish(warp.agent, barriers[address].arriving);
+  clocks.advance(warp.agent);
 }
 
 void AsyncProxy::underWay(uint32_t address, int64_t *bytes, uint32_t *arrivals) const {
@@ -114,7 +98,7 @@ void AsyncProxy::underWay(uint32_t address, int64_t *bytes, uint32_t *arrivals) 
 
 void AsyncProxy::completePhase(Warp &waiter, const Instr &in, uint32_t address) {
   BarrierState &state = barriers[address];
-  uint32_t time = ++times[state.agent], agent = block.shared.numWarps + state.agent;
+  uint32_t time = ++times[state.agent], agent = agentOf(state);
   for (BulkCopy &copy : loads)
     if (copy.barrier == address)
       land(waiter, in, copy);
@@ -125,7 +109,7 @@ void AsyncProxy::completePhase(Warp &waiter, const Instr &in, uint32_t address) 
   tracked.erase(std::remove_if(tracked.begin(), tracked.end(), [&](const TrackedArrival &a) { return a.barrier == address; }),
                 tracked.end());
   state.expected = state.transferred = 0;
-  if (block.shared.history.empty())
+  if (!block.shared.order->areFollowed())
     return;
   state.arriving.clocks[agent] = time;
   state.completed = state.arriving;
@@ -134,25 +118,14 @@ void AsyncProxy::completePhase(Warp &waiter, const Instr &in, uint32_t address) 
 void AsyncProxy::waited(Warp &warp, const Instr &in, uint32_t address, uint32_t phase, bool isDone, bool acquires) {
   FailedWait &last = failed[warp.index];
   last = {isDone ? 0 : in.line, address, phase, last.count + !isDone};
-  SharedMemory &shared = block.shared;
-  if (!isDone || !acquires || shared.history.empty())
-    return;
-  const Knowledge &known = barriers[address].completed;
-  auto learn = [&](std::vector<uint32_t> &table, const std::vector<uint32_t> &row) {
-    uint32_t *own = &table[warp.index * shared.numAgents];
-    for (size_t i = 0; i < row.size(); ++i)
-      own[i] = std::max(own[i], row[i]);
-  };
-  learn(shared.clocks, known.clocks);
-  if (!shared.fenced.empty())
-    learn(shared.fenced, known.fenced);
-  ++shared.steps[warp.index];
+  if (isDone && acquires && block.shared.order->areFollowed())
+    block.shared.order->learn(warp.agent, barriers[address].completed);
 }
 
 void AsyncProxy::trackCopies(Warp &warp, int lane, uint32_t address) {
   tracked.push_back({&warp, lane, warp.copiesIssued, address});
-  if (!block.shared.history.empty())
-    join(warp, barriers[address].arriving);
+  if (block.shared.order->areFollowed())
+    block.shared.order->publish(warp.agent, barriers[address].arriving);
 }
 
 std::string AsyncProxy::describeWaits() const {
@@ -198,8 +171,9 @@ void AsyncProxy::issueLoad(Warp &warp, BulkCopy copy) {
   SharedMemory &shared = block.shared;
   const Instr &in = *copy.in;
   copy.warp = warp.index;
+  copy.issuer = &warp;
   const BarrierState &state = barriers[copy.barrier];
-  uint32_t agent = shared.numWarps + state.agent;
+  uint32_t agent = agentOf(state);
   for (const CopyPiece &piece : copy.pieces) {
     uint64_t end = uint64_t{piece.shared} + piece.bytes;
     if (piece.shared < kSharedStart || end > warp.launch->sharedBytes)
@@ -210,31 +184,43 @@ void AsyncProxy::issueLoad(Warp &warp, BulkCopy copy) {
       continue;
     uint8_t *shadow = &shared.shadow[piece.shared];
     for (uint32_t i = 0; i < piece.bytes; ++i)
-      if (shadow[i] == kByteMbarrier || shadow[i] == kBytePending)
+      if (shadow[i] == kByteMbarrier || (shadow[i] == kBytePending && !copy.reduces))
         report(warp, in, copy.lane, device::kErrorLaunchFailed,
                shadow[i] == kByteMbarrier
                    ? fmt::format("the copy writes shared address {:#x}, which holds an mbarrier", piece.shared + i)
                    : fmt::format("the copy writes shared address {:#x}, the destination of an asynchronous copy that has not been waited for{}",
-                                 piece.shared + i, describePendingByte(warp, piece.shared + i)));
+                                 piece.shared + i, describePendingByte(warp, block, piece.shared + i)));
     requireUnread(warp, in, copy.lane, piece.shared, piece.bytes);
+    for (uint32_t i = 0; copy.reduces && i < piece.bytes; ++i)
+      if (shadow[i] == kByteUnwritten)
+        report(warp, in, copy.lane, device::kErrorLaunchFailed,
+               fmt::format("the reduction changes shared address {:#x}, which was never written", piece.shared + i));
     if (piece.data)
       copy.data.insert(copy.data.end(), piece.data, piece.data + piece.bytes);
     if (!shared.history.empty()) {
-      asyncProxyReads(warp, in, copy.lane, piece.shared, piece.bytes); // what was written before must be seen to be overwritten
+      if (!copy.isValue) // what was written before must be seen to be overwritten
+        asyncProxyTouches(warp, in, copy.lane, shared, piece.shared, piece.bytes);
       shared.visitHistory(piece.shared, piece.bytes, [&](WordHistory &history, uint32_t at) {
-        if (!shared.ordered(warp.index, history.reader, history.readTime))
+        bool mayMeet = copy.reduces && history.writer >= shared.order->numWarps; // another reduction
+        if (!mayMeet && !shared.order->ordered(warp.agent, history.writer, history.writeTime))
           report(warp, in, copy.lane, device::kErrorLaunchFailed,
-                 fmt::format("shared-memory race: the copy writes address {:#x}, which warp {} read at line {} without a barrier in between",
-                             at, history.reader, history.readLine));
-        history.writer = static_cast<uint8_t>(agent);
+                 fmt::format("shared-memory race: the copy writes address {:#x}, which {} wrote at line {} without a barrier in between", at,
+                             agentName(warp, history.writer), history.writeLine));
+        if (!shared.order->ordered(warp.agent, history.reader, history.readTime))
+          report(warp, in, copy.lane, device::kErrorLaunchFailed,
+                 fmt::format("shared-memory race: the copy writes address {:#x}, which {} read at line {} without a barrier in between", at,
+                             agentName(warp, history.reader), history.readLine));
+        history.writer = static_cast<uint16_t>(agent);
         history.writeTime = times[state.agent] + 1;
         history.writeLane = kUnknownLane;
         history.writeLine = in.line;
       });
     }
-    std::memset(shadow, kBytePending, piece.bytes);
+    if (!copy.reduces)
+      std::memset(shadow, kBytePending, piece.bytes);
   }
-  count(copy, true);
+  if (!copy.isFromShared)
+    count(copy, true);
   loads.push_back(std::move(copy));
 }
 
@@ -244,16 +230,30 @@ void AsyncProxy::land(Warp &waiter, const Instr &in, BulkCopy &copy) {
   for (const CopyPiece &piece : copy.pieces) {
     uint8_t *data = &shared.data[piece.shared], *shadow = &shared.shadow[piece.shared];
     std::memset(shadow, kByteWritten, piece.bytes);
+    if (piece.data && waiter.checks && std::memcmp(piece.data, &copy.data[done], piece.bytes) != 0)
+      report(waiter, in, -1, device::kErrorLaunchFailed,
+             fmt::format("the source of the asynchronous copy at line {}, by {}, was changed in {} memory before the copy was waited for",
+                         copy.in->line, agentName(waiter, copy.issuer->agent), copy.isFromShared ? "shared" : "global"));
+    if (copy.reduces) {
+      auto size = static_cast<uint32_t>(typeBytes(copy.type));
+      for (uint32_t i = 0; i < piece.bytes; i += size) {
+        uint64_t operand = 0;
+        std::memcpy(&operand, (piece.data ? piece.data : copy.data.data()) + i, size);
+        applyAtomic(data + i, copy.op, copy.type, operand);
+      }
+      for (uint32_t i = 0; piece.shadow && i < piece.bytes; ++i)
+        shadow[i] = piece.shadow[i] == kByteUnwritten ? uint8_t{kByteUnwritten} : shadow[i];
+      continue;
+    }
+    if (copy.isValue) {
+      std::memcpy(data, copy.data.data(), piece.bytes);
+      continue;
+    }
     if (!piece.data) {
       for (uint32_t i = 0; i < piece.bytes; ++i)
         data[i] = static_cast<uint8_t>(copy.fill >> (8 * (i % 8)));
       continue;
     }
-    if (waiter.checks && std::memcmp(piece.data, &copy.data[done], piece.bytes) != 0)
-      report(waiter, in, -1, device::kErrorLaunchFailed,
-             fmt::format("the source of the asynchronous copy at line {}, by warp {}, was changed in global memory before the copy was "
-                         "waited for",
-                         copy.in->line, copy.warp));
     done += piece.bytes;
     std::memcpy(data, piece.data, piece.bytes);
     for (uint32_t i = 0; waiter.checks && i < piece.bytes; ++i)
@@ -270,18 +270,18 @@ std::string AsyncProxy::describePending(uint32_t address) const {
   for (const BulkCopy &copy : loads)
     for (const CopyPiece &piece : copy.pieces)
       if (address - piece.shared < piece.bytes)
-        return fmt::format(": the copy at line {} by warp {}, to the mbarrier at shared address {:#x}", copy.in->line, copy.warp,
-                           copy.barrier);
+        return fmt::format(": the copy at line {} by {}, to the mbarrier at shared address {:#x}", copy.in->line,
+                           agentName(block.warps.front(), copy.issuer->agent), copy.barrier);
   return "";
 }
 
-std::string describePendingByte(const Warp &warp, uint32_t address) {
-  std::string text = warp.block->async ? warp.block->async->describePending(address) : "";
-  for (const Warp &other : warp.block->warps)
+std::string describePendingByte(const Warp &warp, const Block &block, uint32_t address) {
+  std::string text = block.async ? block.async->describePending(address) : "";
+  for (const Warp &other : block.warps)
     for (const PendingCopy &copy : other.copies)
       for (uint32_t lanes = copy.lanes; lanes && text.empty(); lanes &= lanes - 1)
         if (address - copy.to[__builtin_ctz(lanes)] < copy.bytes)
-          text = fmt::format(": the copy at line {} by warp {}", copy.line, other.index);
+          text = fmt::format(": the copy at line {} by {}", copy.line, agentName(warp, other.agent));
   return text;
 }
 
@@ -290,43 +290,54 @@ std::string describePendingByte(const Warp &warp, uint32_t address) {
 //===----------------------------------------------------------------------===//
 
 void AsyncProxy::fence(Warp &warp) {
-  SharedMemory &shared = block.shared;
-  if (shared.fenced.empty())
+  Clocks &clocks = *block.shared.order;
+  if (clocks.fenced.empty())
     return;
   for (auto &entry : barriers)
-    entry.second.fenced |= shared.ordered(warp.index, entry.second.initWarp, entry.second.initTime);
-  uint32_t first = warp.index * shared.numAgents;
-  for (uint32_t i = 0; i < shared.numAgents; ++i)
-    shared.fenced[first + i] = std::max(shared.fenced[first + i], shared.clocks[first + i]);
-  ++shared.clocks[first + warp.index]; // what it writes from now on was not shown
+    entry.second.fenced |= clocks.ordered(warp.agent, entry.second.initWarp, entry.second.initTime);
+  size_t first = size_t{warp.agent} * clocks.numAgents;
+  for (size_t i = 0; i < clocks.numAgents; ++i)
+    clocks.fenced[first + i] = std::max(clocks.fenced[first + i], clocks.clocks[first + i]);
+  ++clocks.at(warp.agent, warp.agent); // what it writes from now on was not shown
 }
 
 void AsyncProxy::fenceInits(Warp &warp) {
   for (auto &entry : barriers)
-    entry.second.fenced |= entry.second.initWarp == warp.index;
+    if (entry.second.initWarp == warp.agent)
+      entry.second.fenced = entry.second.initsFenced = true;
+}
+
+void AsyncProxy::publishInits(Warp &warp, uint32_t phase) {
+  for (auto &entry : barriers)
+    if (entry.second.initWarp == warp.agent && entry.second.initsFenced && entry.second.publishedIn < 0)
+      entry.second.publishedIn = phase;
 }
 
 void asyncProxyReads(Warp &warp, const Instr &in, int lane, uint32_t address, uint32_t bytes) {
-  SharedMemory &shared = warp.block->shared;
-  if (shared.history.empty() || shared.fenced.empty())
+  asyncProxyTouches(warp, in, lane, warp.block->shared, address, bytes);
+}
+
+void asyncProxyTouches(Warp &warp, const Instr &in, int lane, SharedMemory &shared, uint32_t address, uint32_t bytes) {
+  const Clocks &clocks = *shared.order;
+  if (shared.history.empty() || clocks.fenced.empty())
     return;
   shared.visitHistory(address, bytes, [&](WordHistory &history, uint32_t at) {
-    if (history.writer == 0xff)
+    if (history.writer == kNobody)
       return;
-    bool isCopy = history.writer >= shared.numWarps;
-    if (!shared.ordered(warp.index, history.writer, history.writeTime))
+    bool isCopy = history.writer >= clocks.numWarps;
+    if (!clocks.ordered(warp.agent, history.writer, history.writeTime))
       report(warp, in, lane, device::kErrorLaunchFailed,
              isCopy ? fmt::format("shared-memory race: the async proxy accesses address {:#x}, which the copy at line {} wrote; this warp "
                                   "has not waited for its mbarrier",
                                   at, history.writeLine)
-                    : fmt::format("shared-memory race: the async proxy accesses address {:#x}, which warp {} wrote at line {} without a "
+                    : fmt::format("shared-memory race: the async proxy accesses address {:#x}, which {} wrote at line {} without a "
                                   "barrier in between",
-                                  at, history.writer, history.writeLine));
-    if (!isCopy && shared.fenced[warp.index * shared.numAgents + history.writer] < history.writeTime)
+                                  at, agentName(warp, history.writer), history.writeLine));
+    if (!isCopy && clocks.fenced[size_t{warp.agent} * clocks.numAgents + history.writer] < history.writeTime)
       report(warp, in, lane, device::kErrorLaunchFailed,
-             fmt::format("fence.proxy.async is missing: the async proxy accesses shared address {:#x}, which warp {} wrote at line {}: "
+             fmt::format("fence.proxy.async is missing: the async proxy accesses shared address {:#x}, which {} wrote at line {}: "
                          "execute the fence after the write, and before the barrier that orders the two",
-                         at, history.writer, history.writeLine));
+                         at, agentName(warp, history.writer), history.writeLine));
   });
 }
 

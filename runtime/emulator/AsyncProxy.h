@@ -14,21 +14,22 @@
 namespace fourfold {
 namespace emulator {
 
-/// Agents of the race checks besides the warps, one a barrier object: what its copies write is ordered before those alone that waited for
+/// Agents of the race checks besides the warps, of a block, one a barrier object: what its copies write is ordered before those alone that waited for
 /// it. Further barriers share them.
 inline constexpr uint32_t kNumCopiers = 32;
 
 /// Bytes that stand together in shared and in global memory. `data` null: outside of the tensor.
 struct CopyPiece {
   uint32_t shared = 0, bytes = 0;
-  uint8_t *data = nullptr, *shadow = nullptr; // in global memory
-  uint64_t global = 0;                        // its address there
+  uint8_t *data = nullptr, *shadow = nullptr; // in global memory, or in shared memory that is copied to another block's
+  uint64_t global = 0;                        // its address in global memory
 };
 
 /// A bulk copy by one thread.
 struct BulkCopy {
   const Instr *in = nullptr;
-  uint32_t warp = 0;
+  uint32_t warp = 0; // in its block
+  const Warp *issuer = nullptr;
   int lane = 0;
   std::vector<CopyPiece> pieces;
   uint32_t low = 0xffffffffu, high = 0; // of what it touches in shared memory
@@ -40,6 +41,8 @@ struct BulkCopy {
   AtomicOp op = AtomicOp::Add;
   Type type = Type::B8;              // of a reduction
   uint64_t fill = 0;                 // repeated over what is outside of the tensor
+  bool isValue = false;               // st.async, red.async: `data` is what is stored
+  bool isFromShared = false;          // the source is shared memory
   std::vector<uint8_t> data, written; // the source: as issued (into shared memory), as read (out of it)
 };
 
@@ -73,6 +76,10 @@ public:
   /// Checks, and poisons the destination.
   void issueLoad(Warp &warp, BulkCopy copy);
   void issueStore(Warp &warp, BulkCopy copy);
+  /// Reports if a copy may not read bytes of this block's shared memory.
+  void requireSource(Warp &warp, const BulkCopy &copy, uint32_t address, uint32_t bytes);
+  /// A copy to this block will read the other's bytes, until the phase of its mbarrier is complete.
+  void noteSource(SharedMemory &source, const BulkCopy &copy, uint32_t address);
   void commit(Warp &warp, uint32_t mask);
   /// All but the `left` youngest groups of each thread have read their source, and if `written` also been carried out.
   void wait(Warp &warp, const Instr &in, uint32_t mask, int64_t left, bool written);
@@ -84,28 +91,25 @@ public:
   void fence(Warp &warp);
   /// fence.mbarrier_init by the warp.
   void fenceInits(Warp &warp);
+  /// The warp arrives at barrier.cluster: what fence.mbarrier_init covers is known to all that wait for this phase of it.
+  void publishInits(Warp &warp, uint32_t phase);
   /// Reports a write of bytes that a copy under way reads.
   void requireUnread(Warp &warp, const Instr &in, int lane, uint32_t address, uint32_t bytes) const;
 
   /// How often waits of the warp have failed, or 0 if the last one succeeded.
   uint64_t failedWaits(uint32_t warp) const { return failed[warp].line ? failed[warp].count : 0; }
-  /// Counts up for each warp.
-  uint64_t nextTurn(uint32_t warp) { return turns[warp]++; }
   /// A clause for each warp whose last wait for an mbarrier failed.
   std::string describeWaits() const;
   /// Which copy will write the byte, or "".
   std::string describePending(uint32_t address) const;
 
 private:
-  /// What is known of other agents: a row of SharedMemory::clocks and one of SharedMemory::fenced.
-  struct Knowledge {
-    std::vector<uint32_t> clocks, fenced;
-  };
   struct BarrierState {
     uint32_t agent = 0;
-    uint32_t initWarp = 0, initTime = 0;
+    uint32_t initWarp = 0, initTime = 0; // an agent
     int32_t initLine = 0;
-    bool fenced = false;
+    bool fenced = false, initsFenced = false; // by any fence; by fence.mbarrier_init
+    int64_t publishedIn = -1;                 // phase of barrier.cluster
     int64_t expected = 0, transferred = 0; // bytes of this phase
     Knowledge arriving, completed;         // by the arrivals so far; by those of the last phase that completed
   };
@@ -121,7 +125,7 @@ private:
     uint32_t barrier;
   };
 
-  void join(Warp &warp, Knowledge &into) const;
+  uint32_t agentOf(const BarrierState &state) const { return block.shared.order->numWarps + block.rank * kNumCopiers + state.agent; }
   void readSource(Warp &warp, const Instr &in, BulkCopy &copy);
   void writeGlobal(const BulkCopy &copy);
   void land(Warp &waiter, const Instr &in, BulkCopy &copy);
@@ -133,7 +137,6 @@ private:
   std::vector<TrackedArrival> tracked;
   std::vector<int64_t> committed; // groups, by thread
   std::vector<FailedWait> failed; // by warp
-  std::vector<uint64_t> turns;    // by warp
   std::vector<uint32_t> times;    // by copier: phases completed
   uint32_t numBarriers = 0;
 };
@@ -141,9 +144,11 @@ private:
 /// Before the async proxy (bulk copies, wgmma) reads shared memory: reports writes that are not ordered before the warp, and writes of the
 /// generic proxy that no fence.proxy.async has shown (PTX ISA 8.6, proxies).
 void asyncProxyReads(Warp &warp, const Instr &in, int lane, uint32_t address, uint32_t bytes);
+/// The same of another block's.
+void asyncProxyTouches(Warp &warp, const Instr &in, int lane, SharedMemory &shared, uint32_t address, uint32_t bytes);
 
-/// ", of the copy at line N ..." for a byte that is poisoned.
-std::string describePendingByte(const Warp &warp, uint32_t address);
+/// ", of the copy at line N ..." for a byte of the block that is poisoned.
+std::string describePendingByte(const Warp &warp, const Block &block, uint32_t address);
 
 /// The thread's copies by cp.async before the given number of them land, as writes of an agent at a time.
 void landCopies(Warp &warp, const Instr &in, int lane, uint64_t before, uint32_t agent, uint32_t time);

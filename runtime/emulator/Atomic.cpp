@@ -4,6 +4,7 @@
 #include "Atomic.h"
 
 #include "Access.h"
+#include "Cluster.h"
 #include "Decoder.h"
 #include "SmallFloat.h"
 #include "Traffic.h"
@@ -149,6 +150,7 @@ void count(Warp &warp, const Instr &in, uint32_t mask, const uint64_t *addresses
 
 /// .v2, .v4, .v8: each element on its own, in no order among each other. list: operands, list2: results.
 void atomicVector(Warp &warp, const Instr &in, uint32_t mask) {
+  passFlag(warp, in.flags);
   uint64_t addresses[kLanes];
   laneAddresses(warp, in, mask, addresses);
   for (uint32_t slot : in.list)
@@ -173,6 +175,7 @@ void atomicVector(Warp &warp, const Instr &in, uint32_t mask) {
 
 /// .b128: exchange and compare-and-swap.
 void atomicWide(Warp &warp, const Instr &in, uint32_t mask) {
+  passFlag(warp, in.flags);
   static std::mutex mutex; // not every host has an atomic of 16 bytes
   uint64_t addresses[kLanes];
   laneAddresses(warp, in, mask, addresses);
@@ -202,6 +205,7 @@ void atomicWide(Warp &warp, const Instr &in, uint32_t mask) {
 }
 
 void atomic(Warp &warp, const Instr &in, uint32_t mask) {
+  passFlag(warp, in.flags);
   uint64_t addresses[kLanes];
   laneAddresses(warp, in, mask, addresses);
   requireInit(warp, in, in.src[1], mask, "as an operand of an atomic operation");
@@ -257,6 +261,11 @@ bool decodeAtomic(Decoder &d) {
   Space space = d.take("global")                            ? Space::Global
                 : d.take("shared") || d.take("shared::cta") ? Space::Shared
                                                             : Space::Generic;
+  in.takesPeers = space == Space::Generic;
+  if (in.takesPeers && d.take("shared::cluster"))
+    space = Space::Shared;
+  in.isFlag = true;
+  in.flags = isAtom;
   for (const char *mod : {"relaxed", "acquire", "release", "acq_rel", "cta", "cluster", "gpu", "sys", "noftz"})
     d.take(mod);
   static const char *const names[] = {"add", "min", "max", "and", "or", "xor", "exch", "cas", "inc", "dec"};

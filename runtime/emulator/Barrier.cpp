@@ -41,7 +41,7 @@ void deliver(Warp &warp, const Barrier &barrier) {
 
 void complete(Block &block, uint32_t id) {
   Barrier &barrier = block.barriers[id];
-  block.shared.synchronize(barrier.joined);
+  block.shared.order->synchronize(block.warps.front().agent, barrier.joined);
   for (Warp &warp : block.warps)
     if (barrier.waiting >> warp.index & 1) {
       deliver(warp, barrier);

@@ -4,6 +4,7 @@
 #include "BulkCopy.h"
 
 #include "Access.h"
+#include "Cluster.h"
 #include "Mbarrier.h"
 
 #include "runtime/device/Driver.h"
@@ -47,11 +48,9 @@ void load(Warp &warp, const Instr &in, uint32_t mask) {
     uint64_t to = sharedAddress(warp, in, lane, 0, kAlignment, "destination");
     uint64_t from = globalAddress(warp, in, lane, 1, "source");
     uint64_t barrier = sharedAddress(warp, in, lane, 2, 8, "mbarrier's address");
-    requireSignalable(warp, in, lane, barrier);
-    copy.barrier = static_cast<uint32_t>(barrier);
     if (copy.bytes)
-      copy.pieces.push_back(globalPiece(warp, in, lane, from, static_cast<uint32_t>(to), copy.bytes));
-    asyncProxyOf(warp).issueLoad(warp, std::move(copy));
+      copy.pieces.push_back(globalPiece(warp, in, lane, from, 0, copy.bytes));
+    issueToBlocks(warp, in, std::move(copy), to, barrier);
   }
 }
 
@@ -66,7 +65,7 @@ void store(Warp &warp, const Instr &in, uint32_t mask) {
     uint64_t to = globalAddress(warp, in, lane, 0, "destination");
     uint64_t from = sharedAddress(warp, in, lane, 1, kAlignment, "source");
     if (copy.bytes)
-      copy.pieces.push_back(globalPiece(warp, in, lane, to, static_cast<uint32_t>(from), copy.bytes));
+      copy.pieces.push_back(globalPiece(warp, in, lane, to, sharedPlace(warp, in, lane, from, false).offset, copy.bytes));
     if (in.variant == kReduce) {
       copy.reduces = true;
       copy.op = static_cast<AtomicOp>(in.variant2);
@@ -230,6 +229,39 @@ uint64_t sharedAddress(Warp &warp, const Instr &in, int lane, uint32_t index, ui
   return address;
 }
 
+void takeMulticast(Decoder &d, const Operand &operand) {
+  d.out().flags |= kMulticast;
+  d.out().src[3] = d.source(operand, Type::U16);
+}
+
+void issueToBlocks(Warp &warp, const Instr &in, BulkCopy copy, uint64_t to, uint64_t barrier) {
+  auto issue = [&](Block &target, BulkCopy one) {
+    requireSignalable(warp, in, one.lane, target, barrier);
+    one.barrier = static_cast<uint32_t>(barrier);
+    for (CopyPiece &piece : one.pieces)
+      piece.shared += static_cast<uint32_t>(to);
+    target.async->issueLoad(warp, std::move(one));
+  };
+  if (!(in.flags & kMulticast)) {
+    Block &target = copyTarget(warp, in, copy.lane, to, barrier);
+    return issue(target, std::move(copy));
+  }
+  // To the same offsets in each block of the mask (PTX ISA 9.7.9.25.4.1).
+  requireInit(warp, in, in.src[3], 1u << copy.lane, "as a mask of blocks");
+  constexpr uint32_t kOffset = (1u << kPeerShift) - 1;
+  to &= kOffset;
+  barrier &= kOffset;
+  uint32_t mask = warp.reg<uint32_t>(in.src[3])[copy.lane] & 0xffff;
+  size_t count = warp.block->cluster ? warp.block->cluster->blocks.size() : 1;
+  if (mask >> count || !mask)
+    report(warp, in, copy.lane, device::kErrorIllegalAddress,
+           fmt::format("the mask {:#x} of a multicast copy {} in a cluster of {}", mask, mask ? "names blocks that do not exist" : "is empty", count));
+  for (; mask; mask &= mask - 1) {
+    uint64_t rank = static_cast<uint64_t>(__builtin_ctz(mask));
+    issue(*sharedPlace(warp, in, copy.lane, to | (rank + 1) << kPeerShift, true, false).block, copy);
+  }
+}
+
 CopyPiece globalPiece(Warp &warp, const Instr &in, int lane, uint64_t global, uint32_t shared, uint32_t bytes) {
   Allocation *allocation = warp.lastAllocation;
   if (!allocation || !allocation->contains(global, bytes))
@@ -286,22 +318,46 @@ bool decodeBulkCopy(Decoder &d) {
     return true;
   if (!isReduction && d.take("prefetch"))
     return decodePrefetch(d);
-  if (d.take("multicast::cluster"))
-    d.fail("multicast copies are not supported by the emulated device");
+  d.result().usesClusters |= std::find(mods.begin(), mods.end(), "multicast::cluster") != mods.end();
 
   // The order of the spaces says the direction: destination, source.
   if (mods.size() < 4)
     return false;
   size_t at = isReduction ? 3 : 2;
   bool toShared = mods[at] == "shared::cluster" || mods[at] == "shared::cta";
-  if (toShared && mods[at + 1] == "shared::cta")
-    d.fail("bulk copies between the blocks of a cluster are not supported by the emulated device");
+  if (toShared && mods[at] == "shared::cluster" && mods[at + 1] == "shared::cta") {
+    d.take("shared::cluster");
+    d.take("shared::cta");
+    if (!d.take("mbarrier::complete_tx::bytes"))
+      return false;
+    if (isReduction) {
+      in.variant = kReduce;
+      if (!takeReduction(d))
+        return false;
+      Type type = d.requireType();
+      if (!reducesPeers(static_cast<AtomicOp>(in.variant2), type))
+        d.fail("no cp.reduce.async.bulk in distributed shared memory has this operation and type");
+      in.bytes = static_cast<uint8_t>(type);
+    }
+    d.expectOperands(4, 4);
+    addAddress(d, d.operand(0), Space::Shared);
+    addAddress(d, d.operand(1), Space::Shared);
+    in.src[2] = d.source32(d.operand(2));
+    addAddress(d, d.operand(3), Space::Shared);
+    in.handler = copyToPeer;
+    in.takesPeers = true;
+    return true;
+  }
   if (toShared) {
+    in.takesPeers = mods[at] == "shared::cluster";
     d.take(mods[at]);
     if (isReduction || !d.take("global") || !d.take("mbarrier::complete_tx::bytes"))
       return false;
-    if (takePolicy(d) != 4)
-      d.fail("the copy takes destination, source, size and mbarrier");
+    bool isMulticast = in.takesPeers && d.take("multicast::cluster");
+    if (takePolicy(d) != (isMulticast ? 5 : 4))
+      d.fail("the copy takes destination, source, size, mbarrier, and a mask of blocks where it is a multicast");
+    if (isMulticast)
+      takeMulticast(d, d.operand(4));
     addAddress(d, d.operand(0), Space::Shared);
     addAddress(d, d.operand(1), Space::Global);
     in.src[2] = d.source32(d.operand(2));

@@ -16,6 +16,19 @@ void addAddress(Decoder &decoder, const Operand &operand, Space space);
 uint64_t sharedAddress(Warp &warp, const Instr &in, int lane, uint32_t index, uint32_t alignment, const char *what);
 uint64_t anyAddress(Warp &warp, const Instr &in, int lane, uint32_t index);
 
+/// The block that a copy writes to, and the mbarrier is of; the addresses become offsets in its shared memory (AsyncStore.cpp).
+Block &copyTarget(Warp &warp, const Instr &in, int lane, uint64_t &to, uint64_t &barrier);
+/// cp.async.bulk.shared::cluster.shared::cta and the reduction (AsyncStore.cpp); Instr::variant not 0: the latter.
+void copyToPeer(Warp &warp, const Instr &in, uint32_t mask);
+/// Whether a reduction in distributed shared memory has the operation and type (PTX ISA, cp.reduce.async.bulk and red.async).
+bool reducesPeers(AtomicOp op, Type type);
+
+/// `.multicast::cluster`: a slot of a mask of ranks, in Instr::src[3]. Sets Instr::flags.
+inline constexpr uint32_t kMulticast = 0x100;
+void takeMulticast(Decoder &decoder, const Operand &operand);
+/// Issues a copy into shared memory: to the block that the addresses are of, or to each block of the mask.
+void issueToBlocks(Warp &warp, const Instr &in, BulkCopy copy, uint64_t to, uint64_t barrier);
+
 /// Takes `.add` and so on; false if there is none. Instr::variant2 becomes the operation.
 bool takeReduction(Decoder &decoder);
 

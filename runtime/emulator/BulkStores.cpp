@@ -3,6 +3,7 @@
 
 #include "AsyncProxy.h"
 
+#include "Cluster.h"
 #include "Mbarrier.h"
 
 #include "runtime/device/Driver.h"
@@ -14,30 +15,46 @@
 namespace fourfold {
 namespace emulator {
 
+void AsyncProxy::requireSource(Warp &warp, const BulkCopy &copy, uint32_t address, uint32_t bytes) {
+  uint64_t end = uint64_t{address} + bytes;
+  if (address < kSharedStart || end > warp.launch->sharedBytes)
+    report(warp, *copy.in, copy.lane, device::kErrorIllegalAddress,
+           fmt::format("the copy reads shared addresses [{:#x}, {:#x}), out of bounds: the block's shared memory is [{:#x}, {:#x})", address, end,
+                       kSharedStart, warp.launch->sharedBytes));
+  if (!warp.checks)
+    return;
+  for (uint32_t i = 0; i < bytes; ++i)
+    if (uint8_t state = block.shared.shadow[address + i]; state == kByteMbarrier || state == kBytePending)
+      report(warp, *copy.in, copy.lane, device::kErrorLaunchFailed,
+             state == kByteMbarrier
+                 ? fmt::format("the copy reads shared address {:#x}, which holds an mbarrier", address + i)
+                 : fmt::format("the copy reads shared address {:#x}, the destination of an asynchronous copy that has not been waited for{}",
+                               address + i, describePendingByte(warp, block, address + i)));
+  asyncProxyReads(warp, *copy.in, copy.lane, address, bytes);
+}
+
 void AsyncProxy::issueStore(Warp &warp, BulkCopy copy) {
   copy.warp = warp.index;
-  const SharedMemory &shared = block.shared;
+  copy.issuer = &warp;
   for (const CopyPiece &piece : copy.pieces) {
-    uint64_t end = uint64_t{piece.shared} + piece.bytes;
-    if (piece.shared < kSharedStart || end > warp.launch->sharedBytes)
-      report(warp, *copy.in, copy.lane, device::kErrorIllegalAddress,
-             fmt::format("the copy reads shared addresses [{:#x}, {:#x}), out of bounds: the block's shared memory is [{:#x}, {:#x})",
-                         piece.shared, end, kSharedStart, warp.launch->sharedBytes));
+    requireSource(warp, copy, piece.shared, piece.bytes);
     copy.low = std::min(copy.low, piece.shared);
     copy.high = std::max(copy.high, piece.shared + piece.bytes);
-    if (!warp.checks)
-      continue;
-    for (uint32_t i = 0; i < piece.bytes; ++i)
-      if (uint8_t state = shared.shadow[piece.shared + i]; state == kByteMbarrier || state == kBytePending)
-        report(warp, *copy.in, copy.lane, device::kErrorLaunchFailed,
-               state == kByteMbarrier
-                   ? fmt::format("the copy reads shared address {:#x}, which holds an mbarrier", piece.shared + i)
-                   : fmt::format("the copy reads shared address {:#x}, the destination of an asynchronous copy that has not been waited for{}",
-                                 piece.shared + i, describePendingByte(warp, piece.shared + i)));
-    asyncProxyReads(warp, *copy.in, copy.lane, piece.shared, piece.bytes);
   }
   count(copy, false);
   stores.push_back(std::move(copy));
+}
+
+void AsyncProxy::noteSource(SharedMemory &source, const BulkCopy &copy, uint32_t address) {
+  if (source.history.empty())
+    return;
+  const BarrierState &state = barriers[copy.barrier];
+  source.visitHistory(address, copy.bytes, [&](WordHistory &history, uint32_t) {
+    history.reader = static_cast<uint16_t>(agentOf(state));
+    history.readTime = times[state.agent] + 1;
+    history.readLane = kUnknownLane;
+    history.readLine = copy.in->line;
+  });
 }
 
 void AsyncProxy::commit(Warp &warp, uint32_t mask) {
@@ -63,11 +80,11 @@ void AsyncProxy::readSource(Warp &warp, const Instr &in, BulkCopy &copy) {
     copy.written.insert(copy.written.end(), &shared.shadow[piece.shared], &shared.shadow[piece.shared] + piece.bytes);
     if (!shared.history.empty()) // as a read of the thread that waits: others are ordered after it by the usual means
       shared.visitHistory(piece.shared, piece.bytes, [&](WordHistory &history, uint32_t) {
-        if (!shared.ordered(warp.index, history.reader, history.readTime))
+        if (!shared.order->ordered(warp.agent, history.reader, history.readTime))
           return;
-        history.reader = static_cast<uint8_t>(warp.index);
-        history.readTime = shared.now(warp.index);
-        history.readStep = shared.steps[warp.index];
+        history.reader = static_cast<uint16_t>(warp.agent);
+        history.readTime = shared.order->now(warp.agent);
+        history.readStep = shared.order->steps[warp.agent];
         history.readLane = kUnknownLane;
         history.readLine = in.line;
       });
@@ -115,13 +132,18 @@ void AsyncProxy::wait(Warp &warp, const Instr &in, uint32_t mask, int64_t left, 
 
 void AsyncProxy::finish() {
   auto left = [&](const BulkCopy &copy, const char *what, const char *cure) {
-    const Warp &warp = block.warps[copy.warp];
+    const Warp &warp = *copy.issuer;
     if (warp.checks)
       report(warp, *copy.in, copy.lane, device::kErrorLaunchFailed,
-             fmt::format("the block ends while this copy may still {} its shared memory: {}", what, cure));
+             fmt::format("the block {}ends while this copy may still {} its shared memory: {}", block.cluster ? blockName(block) + " " : "", what, cure));
   };
   for (const BulkCopy &copy : loads)
     left(copy, "write", "wait for the phase of its mbarrier that it completes");
+  for (size_t rank = 0; block.cluster && rank < block.cluster->blocks.size(); ++rank)
+    if (const AsyncProxy *peer = block.cluster->blocks[rank]->async.get(); peer && peer != this)
+      for (const BulkCopy &copy : peer->loads)
+        if (copy.isFromShared && copy.issuer->block == &block)
+          left(copy, "read", "wait until the block that it copies to has seen its mbarrier's phase complete");
   for (BulkCopy &copy : stores) {
     if (!copy.isRead)
       left(copy, "read", "commit its group (cp.async.bulk.commit_group), and wait for it (cp.async.bulk.wait_group.read)");

@@ -15,7 +15,11 @@ namespace {
 
 void nothing(Warp &, const Instr &, uint32_t) {}
 
-void synchronizeLanes(Warp &warp, const Instr &, uint32_t) { warp.block->shared.synchronizeLanes(warp.index); }
+void synchronizeLanes(Warp &warp, const Instr &, uint32_t) {
+  Clocks &clocks = *warp.block->shared.order;
+  if (clocks.areFollowed())
+    ++clocks.steps[warp.agent];
+}
 
 bool decodeBarrier(Decoder &d, const std::string &op) {
   Instr &in = d.out();
@@ -120,7 +124,7 @@ bool decodeControl(Decoder &d) {
     return true;
   }
   if (op == "pmevent" || op == "griddepcontrol") {
-    // A grid has no dependents here: waiting for none ends at once.
+    // Launches run one after the other, each to its end: what a grid depends on has ended before it starts.
     if (op == "griddepcontrol" && !d.take("wait") && !d.take("launch_dependents"))
       return false;
     in.handler = nothing;

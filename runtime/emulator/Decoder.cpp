@@ -3,6 +3,8 @@
 
 #include "Decoder.h"
 
+#include "Cluster.h"
+
 #include "Mbarrier.h"
 
 #include <algorithm>
@@ -64,6 +66,10 @@ Kernel Decoder::run() {
   kernel.source = context.source;
   std::memcpy(kernel.maxThreads, entry.maxThreads, sizeof(kernel.maxThreads));
   std::memcpy(kernel.requiredThreads, entry.requiredThreads, sizeof(kernel.requiredThreads));
+  std::memcpy(kernel.requiredCluster, entry.requiredCluster, sizeof(kernel.requiredCluster));
+  kernel.maxClusterRank = entry.maxClusterRank;
+  kernel.needsExplicitCluster = entry.isExplicitCluster;
+  kernel.countsClusters = entry.countsClusters;
 
   Frame top{&entry, {}, {}, {}, 0, 0};
   std::vector<Place> params;
@@ -208,9 +214,9 @@ void Decoder::decodeSupported(const Instruction &instruction) {
   } else {
     bool known = decodeMinMax3(*this) || decodeMove(*this) || decodeInteger(*this) || decodeBits(*this) || decodeCompare(*this) ||
                  decodePairedFloat(*this) || decodeMixedFloat(*this) || decodeFloat(*this) || decodeHalf(*this) ||
-                 decodeConvert(*this) || decodeBulkCopy(*this) || decodeMemoryRange(*this) || decodeMemory(*this) || decodeAtomic(*this) || decodeControl(*this) ||
-                 decodeWarpWide(*this) || decodeAsyncCopy(*this) || decodeMatrixBytes(*this) || decodeMatrix(*this) || decodeWgmma(*this) || decodeMbarrier(*this) ||
-                 decodeStack(*this);
+                 decodeConvert(*this) || decodeBulkCopy(*this) || decodeAsyncStore(*this) || decodeCluster(*this) || decodeMemoryRange(*this) ||
+                 decodeMemory(*this) || decodeAtomic(*this) || decodeControl(*this) || decodeWarpWide(*this) || decodeAsyncCopy(*this) ||
+                 decodeMatrixBytes(*this) || decodeMatrix(*this) || decodeWgmma(*this) || decodeMbarrier(*this) || decodeStack(*this);
     if (!known)
       fail(fmt::format("instruction '{}' with these operands is not supported by the emulated device",
                        instruction.opcode));
@@ -341,6 +347,9 @@ uint32_t Decoder::special(const std::string &name) {
                                                    "%cluster_nctaid.x",
                                                    "%cluster_nctaid.y",
                                                    "%cluster_nctaid.z",
+                                                   "%is_explicit_cluster",
+                                                   "%envreg1",
+                                                   "%envreg2",
                                                    "%cc"};
   if (!known.count(name))
     fail(fmt::format("special register '{}' is not supported by the emulated device", name));
@@ -448,6 +457,8 @@ uint32_t Decoder::predicate(const Operand &operand, bool &negated) {
   negated = operand.negated;
   if (operand.kind == Operand::Integer)
     return constant(operand.value ? 1 : 0, 1);
+  if (operand.kind == Operand::Special && operand.name == "%is_explicit_cluster")
+    return special(operand.name);
   if (registerType(operand) != Type::Pred)
     fail(fmt::format("'{}' is not a predicate", operand.name));
   return frame->slots[static_cast<size_t>(operand.index)];

@@ -53,9 +53,22 @@ struct State {
 };
 State &state();
 
+/// What the host asks for.
+struct LaunchShape {
+  unsigned grid[3] = {1, 1, 1}, block[3] = {1, 1, 1};
+  unsigned sharedBytes = 0;
+  unsigned cluster[3] = {0, 0, 0}; // zeros: not given
+  bool isCooperative = false;
+  bool hasClusters = false; // set by checkClusters
+};
+
 /// Checks a launch as the driver does, then runs it. Returns the CUresult and fills `finding`.
-int launch(Context &context, LoadedFunction &function, const unsigned *grid, const unsigned *block,
-           unsigned sharedBytes, void **params, std::string &finding);
+int launch(Context &context, LoadedFunction &function, LaunchShape shape, void **params, std::string &finding);
+
+/// The part of it about clusters and cooperative launches; completes `shape.cluster`.
+int checkClusters(const Context &context, const LoadedFunction &function, LaunchShape &shape, std::string &finding);
+/// Blocks that a multiprocessor holds at once, by their threads and shared memory.
+unsigned residentBlocks(const DeviceInfo &device, unsigned threads, unsigned sharedBytes);
 
 } // namespace emulator
 } // namespace fourfold

@@ -130,6 +130,8 @@ const ErrorText kErrors[] = {
     {kErrorIllegalInstruction, "CUDA_ERROR_ILLEGAL_INSTRUCTION", "an illegal instruction was encountered"},
     {kErrorMisalignedAddress, "CUDA_ERROR_MISALIGNED_ADDRESS", "misaligned address"},
     {kErrorLaunchFailed, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
+    {kErrorCooperativeLaunchTooLarge, "CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE", "too many blocks in cooperative launch"},
+    {kErrorInvalidClusterSize, "CUDA_ERROR_INVALID_CLUSTER_SIZE", "Invalid cluster size"},
     {kErrorNotSupported, "CUDA_ERROR_NOT_SUPPORTED", "operation not supported"},
 };
 
@@ -196,6 +198,12 @@ CUresult deviceGetAttribute(int *value, int attribute, CUdevice device) {
     return kSuccess;
   case kAttributeComputeMinor:
     *value = info.minor;
+    return kSuccess;
+  case kAttributeCooperativeLaunch:
+    *value = 1;
+    return kSuccess;
+  case kAttributeClusterLaunch:
+    *value = info.major >= 9;
     return kSuccess;
   case 81: // MAX_SHARED_MEMORY_PER_MULTIPROCESSOR
     *value = info.sharedOptin + 1024;
@@ -382,6 +390,20 @@ CUresult funcGetAttribute(int *value, int attribute, CUfunction handle) {
     *value = function->maxDynamicShared ? function->maxDynamicShared
                                         : 48 * 1024 - static_cast<int>(kernel.staticSharedEnd - kSharedStart);
     return kSuccess;
+  case kFunctionClusterSizeMustBeSet:
+    *value = kernel.needsExplicitCluster && !kernel.requiredCluster[0];
+    return kSuccess;
+  case kFunctionRequiredClusterWidth:
+  case kFunctionRequiredClusterHeight:
+  case kFunctionRequiredClusterDepth:
+    *value = static_cast<int>(kernel.requiredCluster[attribute - kFunctionRequiredClusterWidth]);
+    return kSuccess;
+  case kFunctionNonPortableClusterSizeAllowed:
+    *value = function->allowsLargeClusters;
+    return kSuccess;
+  case kFunctionClusterSchedulingPolicy:
+    *value = 0; // the default
+    return kSuccess;
   default:
     return failWith(kErrorInvalidValue,
                     fmt::format("function attribute {} is not known to the emulated device", attribute));
@@ -394,6 +416,12 @@ CUresult funcSetAttribute(CUfunction handle, int attribute, int value) {
     return kErrorInvalidHandle;
   if (attribute == 9) // PREFERRED_SHARED_MEMORY_CARVEOUT: a hint
     return kSuccess;
+  if (attribute == kFunctionClusterSchedulingPolicy) // where blocks run changes no result
+    return kSuccess;
+  if (attribute == kFunctionNonPortableClusterSizeAllowed) {
+    function->allowsLargeClusters = value != 0;
+    return kSuccess;
+  }
   if (attribute != kFunctionMaxDynamicSharedBytes)
     return failWith(kErrorInvalidValue, fmt::format("function attribute {} cannot be set", attribute));
   int fixed = static_cast<int>(function->kernel.staticSharedEnd - kSharedStart);
@@ -593,22 +621,67 @@ CUresult tensorMapEncodeTiled(void *tensorMap, int dataType, uint32_t rank, void
   return kSuccess;
 }
 
-CUresult launchKernel(CUfunction handle, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX,
-                      unsigned blockY, unsigned blockZ, unsigned sharedBytes, CUstream, void **params, void **extra) {
+CUresult launchShape(CUfunction handle, const LaunchShape &shape, void **params, void **extra) {
   FOURFOLD_CONTEXT(context);
   LoadedFunction *function = findFunction(*context, handle);
   if (!function)
     return kErrorInvalidHandle;
   if (extra)
     return failWith(kErrorNotSupported, "launches with `extra` are not supported; pass `params`");
-  unsigned grid[3] = {gridX, gridY, gridZ}, block[3] = {blockX, blockY, blockZ};
-  int result = launch(*context, *function, grid, block, sharedBytes, params, finding);
+  int result = launch(*context, *function, shape, params, finding);
   // What the host got wrong is refused at once; what the kernel got wrong stays with the context, as on a GPU.
-  if (result >= kErrorIllegalAddress && result != kErrorNotSupported) {
+  if (isSticky(result)) {
     context->sticky = result;
     context->stickyFinding = finding;
   }
   return result;
+}
+
+CUresult launchKernel(CUfunction handle, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX,
+                      unsigned blockY, unsigned blockZ, unsigned sharedBytes, CUstream, void **params, void **extra) {
+  return launchShape(handle, {{gridX, gridY, gridZ}, {blockX, blockY, blockZ}, sharedBytes}, params, extra);
+}
+
+CUresult launchCooperativeKernel(CUfunction handle, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX, unsigned blockY,
+                                 unsigned blockZ, unsigned sharedBytes, CUstream, void **params) {
+  LaunchShape shape{{gridX, gridY, gridZ}, {blockX, blockY, blockZ}, sharedBytes};
+  shape.isCooperative = true;
+  return launchShape(handle, shape, params, nullptr);
+}
+
+CUresult launchKernelEx(const LaunchConfig *config, CUfunction handle, void **params, void **extra) {
+  if (!config || (config->numAttributes && !config->attributes))
+    return nullArgument(config ? "attrs" : "config");
+  LaunchShape shape;
+  std::copy_n(config->grid, 3, shape.grid);
+  std::copy_n(config->block, 3, shape.block);
+  shape.sharedBytes = config->sharedBytes;
+  for (unsigned i = 0; i < config->numAttributes; ++i) {
+    const LaunchAttribute &attribute = config->attributes[i];
+    switch (attribute.id) {
+    case kLaunchCooperative:
+      shape.isCooperative = attribute.value.number != 0;
+      break;
+    case kLaunchClusterDimension:
+      std::copy_n(attribute.value.clusterDim, 3, shape.cluster);
+      if (!shape.cluster[0] && !shape.cluster[1] && !shape.cluster[2])
+        return failWith(kErrorInvalidValue, "cuLaunchKernelEx: the cluster dimension is (0, 0, 0)");
+      break;
+    case kLaunchIgnore:
+    case kLaunchClusterSchedulingPolicy: // these three change when and where blocks run, which changes no result here: a launch starts when
+    case kLaunchPriority:                // all before it have ended
+    case kLaunchProgrammaticStreamSerialization:
+      break;
+    default:
+      return failWith(kErrorNotSupported,
+                      fmt::format("cuLaunchKernelEx: launch attribute {} is not known to the emulated device: it takes {} (ignore), {} "
+                                  "(cooperative), {} (cluster dimension), {} (cluster scheduling policy), {} (programmatic stream "
+                                  "serialization) and {} (priority)",
+                                  attribute.id, kLaunchIgnore + 0, kLaunchCooperative + 0, kLaunchClusterDimension + 0,
+                                  kLaunchClusterSchedulingPolicy + 0, kLaunchProgrammaticStreamSerialization + 0, kLaunchPriority + 0));
+    }
+  }
+  return launchShape(handle, shape, params, extra);
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "AsyncProxy.h"
+#include "Cluster.h"
 #include "Device.h"
 #include "Warp.h"
 
@@ -20,6 +21,10 @@ namespace {
 
 /// A warp that never waits hands over after this many instructions, so that spinning on another warp makes progress.
 constexpr int kQuantum = 1 << 16;
+/// The same where blocks run side by side: they wait for each other in loops, over global memory.
+constexpr int kQuantumOfMany = 1 << 11;
+/// So many warps are named in the message about a deadlock.
+constexpr size_t kNamedWarps = 64;
 /// Rounds of full turns without a store after which warps are suspected of spinning, and the longest loop that is recognised.
 constexpr int kSuspectRounds = 8, kLongestSpin = 1 << 15;
 /// Another block may still write what this one waits for; this long it is given.
@@ -30,10 +35,6 @@ constexpr std::chrono::seconds kClockPatience{1};
 std::string trim(const std::string &text) {
   size_t first = text.find_first_not_of(" \t\r"), last = text.find_last_not_of(" \t\r");
   return first == std::string::npos ? "" : text.substr(first, last - first + 1);
-}
-
-std::string blockName(const Block &block) {
-  return fmt::format("({}, {}, {})", block.index[0], block.index[1], block.index[2]);
 }
 
 std::string threadName(const Warp &warp, int lane) {
@@ -50,6 +51,7 @@ void reconverge(Warp &warp) {
 
 void exitLanes(Warp &warp, uint32_t mask) {
   warp.live &= ~mask;
+  leaveCluster(warp, mask);
   for (StackEntry &entry : warp.stack)
     entry.mask &= ~mask;
   while (!warp.stack.empty() && warp.stack.back().mask == 0)
@@ -116,9 +118,9 @@ void turnToSibling(Warp &warp) {
         turns.emplace_back(other, own);
         break;
       }
-  if (turns.empty() || !warp.block->async)
+  if (turns.empty())
     return;
-  auto [other, own] = turns[warp.block->async->nextTurn(warp.index) % turns.size()];
+  auto [other, own] = turns[warp.turns++ % turns.size()];
   auto at = [&](size_t i) { return stack.begin() + static_cast<std::ptrdiff_t>(i); };
   std::rotate(at(other), at(own), stack.end());
 }
@@ -197,10 +199,12 @@ void runWarp(Warp &warp, int quantum) {
     case Flow::Wait:
       if (mask)
         in.handler(warp, in, mask);
-      ++warp.stack.back().pc;
+      warp.stack.back().pc += !warp.repeats;
+      warp.repeats = false;
       if (warp.yields) {
         warp.yields = false;
-        turnToSibling(warp);
+        if (warp.state == Warp::State::Ready)
+          turnToSibling(warp);
         return;
       }
       break;
@@ -247,19 +251,28 @@ bool repeats(Warp &warp, int *first, int *last) {
   return false;
 }
 
+/// "; warp 3 " or, of several blocks, "; warp 3 of block (1, 0, 0) ".
+std::string clauseOf(const Warp &warp, bool ofMany) {
+  return ofMany ? fmt::format("; warp {} of block {} ", warp.index, blockName(*warp.block)) : fmt::format("; warp {} ", warp.index);
+}
+
 /// Finds blocks that will not end: every warp that could run repeats itself, or the budget of instructions is spent.
 class Watchdog {
 public:
-  explicit Watchdog(Block &block) : block(block), atStart(block.counters.totalWarpInstructions()), stores(countStores()) {}
+  explicit Watchdog(const std::vector<Block *> &blocks) : blocks(blocks), stores(countStores()) {
+    for (const Block *block : blocks)
+      atStart.push_back(block->counters.totalWarpInstructions());
+  }
 
   /// After a round in which every warp that can run has had a turn.
   void afterRound() {
     uint64_t budget = state().options.maxInstructions;
-    if (budget && block.counters.totalWarpInstructions() - atStart > budget) {
-      const Warp &warp = firstReady();
-      report(warp, warp.kernel->code[warp.pc], -1, device::kErrorLaunchTimeout,
-             fmt::format("the block has executed more than {} warp instructions, the limit that was set", budget));
-    }
+    for (size_t i = 0; budget && i < blocks.size(); ++i)
+      if (blocks[i]->counters.totalWarpInstructions() - atStart[i] > budget) {
+        const Warp &warp = firstReady(*blocks[i]);
+        report(warp, warp.kernel->code[warp.pc], -1, device::kErrorLaunchTimeout,
+               fmt::format("the block has executed more than {} warp instructions, the limit that was set", budget));
+      }
     if (uint64_t now = countStores(); now != stores) {
       stores = now;
       progress();
@@ -274,18 +287,17 @@ public:
   }
 
 private:
-  uint64_t countStores() const {
-    const auto &counts = block.counters.warpInstructions;
-    return counts[static_cast<size_t>(InstrClass::GlobalStore)] + counts[static_cast<size_t>(InstrClass::SharedStore)] +
-           counts[static_cast<size_t>(InstrClass::AsyncCopy)];
+  uint64_t count(std::initializer_list<InstrClass> classes) const {
+    uint64_t sum = 0;
+    for (const Block *block : blocks)
+      for (InstrClass instrClass : classes)
+        sum += block->counters[instrClass];
+    return sum;
   }
+  uint64_t countStores() const { return count({InstrClass::GlobalStore, InstrClass::SharedStore, InstrClass::AsyncCopy}); }
+  uint64_t countLoads() const { return count({InstrClass::GlobalLoad, InstrClass::Atomic}); }
 
-  uint64_t countLoads() const {
-    const auto &counts = block.counters.warpInstructions;
-    return counts[static_cast<size_t>(InstrClass::GlobalLoad)] + counts[static_cast<size_t>(InstrClass::Atomic)];
-  }
-
-  const Warp &firstReady() const {
+  static const Warp &firstReady(const Block &block) {
     for (const Warp &warp : block.warps)
       if (warp.state == Warp::State::Ready)
         return warp;
@@ -296,46 +308,86 @@ private:
     std::string dump;
     bool readsClock = false;
     uint64_t before = countLoads();
-    for (Warp &warp : block.warps) {
-      if (warp.state != Warp::State::Ready) {
-        dump += warp.state == Warp::State::Done
-                    ? fmt::format("; warp {} has ended", warp.index)
-                    : fmt::format("; warp {} waits at line {}", warp.index, warp.kernel->code[warp.pc].line);
-        continue;
-      }
-      int first, last;
-      uint64_t failures = block.async ? block.async->failedWaits(warp.index) : 0;
-      if (!repeats(warp, &first, &last)) {
-        // A loop that also reads a clock never repeats: what it waits for is an mbarrier that nobody changes.
-        if (!failures || block.async->failedWaits(warp.index) <= failures) {
-          progress();
-          return;
+    const Warp *spins = nullptr;
+    size_t named = 0;
+    for (Block *block : blocks)
+      for (Warp &warp : block->warps) {
+        bool isNamed = ++named <= kNamedWarps;
+        if (warp.state != Warp::State::Ready) {
+          if (isNamed)
+            dump += clauseOf(warp, blocks.size() > 1) +
+                    (warp.state == Warp::State::Done ? "has ended" : fmt::format("waits at line {}", warp.kernel->code[warp.pc].line));
+          continue;
         }
-        readsClock = true;
-        continue;
+        int first, last;
+        uint64_t failures = block->async ? block->async->failedWaits(warp.index) : 0;
+        if (!repeats(warp, &first, &last)) {
+          // A loop that also reads a clock never repeats: what it waits for is an mbarrier that nobody changes.
+          if (!failures || block->async->failedWaits(warp.index) <= failures) {
+            progress();
+            return;
+          }
+          readsClock = true;
+          continue;
+        }
+        spins = spins ? spins : &warp;
+        if (isNamed)
+          dump += clauseOf(warp, blocks.size() > 1) + fmt::format("repeats lines {} to {} with the same registers", first, last);
       }
-      dump += fmt::format("; warp {} repeats lines {} to {} with the same registers", warp.index, first, last);
-    }
     auto now = std::chrono::steady_clock::now();
     since = spinning ? since : now;
     spinning = true;
-    const unsigned *grid = block.launch->grid;
+    const unsigned *grid = blocks.front()->launch->grid;
     // Other blocks can only be seen in memory that they share.
-    bool alone = uint64_t{grid[0]} * grid[1] * grid[2] == 1 || state().options.threads == 1 || countLoads() == before;
+    bool alone = uint64_t{grid[0]} * grid[1] * grid[2] == blocks.size() || state().options.threads == 1 || countLoads() == before;
     if (now - since < (!alone ? kPatience : readsClock ? kClockPatience : kPatience.zero()))
       return;
-    const Warp &warp = firstReady();
+    const Warp &warp = spins ? *spins : firstReady(*blocks.front());
+    for (const Block *block : blocks)
+      dump += block->async ? block->async->describeWaits() : "";
     report(warp, warp.kernel->code[warp.pc], -1, device::kErrorLaunchTimeout,
-           "the block spins for ever: nothing that runs writes what it waits for (lanes of a warp run in lockstep, blocks start in "
-           "order)" + dump + (block.async ? block.async->describeWaits() : ""));
+           fmt::format("{} for ever: nothing that runs writes what {} (lanes of a warp run in lockstep, blocks start in order){}",
+                       blocks.size() > 1 ? "the blocks spin" : "the block spins", blocks.size() > 1 ? "they wait for" : "it waits for", dump));
   }
 
-  Block &block;
-  uint64_t atStart, stores;
+  const std::vector<Block *> &blocks;
+  std::vector<uint64_t> atStart;
+  uint64_t stores;
   int rounds = 0;
   bool spinning = false;
   std::chrono::steady_clock::time_point since;
 };
+
+/// Every warp that has not ended waits at a barrier.
+[[noreturn]] void reportDeadlock(const std::vector<Block *> &blocks) {
+  std::string dump;
+  const Warp *first = nullptr;
+  size_t named = 0;
+  for (const Block *block : blocks) {
+    dump += block->async ? block->async->describeWaits() : "";
+    for (const Warp &warp : block->warps) {
+      bool isWaiting = warp.state == Warp::State::AtBarrier;
+      first = first || !isWaiting ? first : &warp;
+      if (++named > kNamedWarps)
+        continue;
+      dump += clauseOf(warp, blocks.size() > 1);
+      if (!isWaiting) {
+        dump += "has ended";
+        continue;
+      }
+      int line = warp.kernel->code[warp.pc].line;
+      if (warp.barrier == kClusterBarrier) {
+        dump += fmt::format("waits at line {} for {}", line, describeClusterBarrier(*block));
+        continue;
+      }
+      const Barrier &barrier = block->barriers[warp.barrier];
+      dump += fmt::format("waits at line {} for barrier {} ({} of {} threads arrived)", line, warp.barrier, barrier.arrived, barrier.expected);
+    }
+  }
+  if (named > kNamedWarps)
+    dump += fmt::format("; and {} more warps", named - kNamedWarps);
+  report(*first, first->kernel->code[first->pc], -1, device::kErrorLaunchFailed, "deadlock: every warp waits" + dump);
+}
 
 } // namespace
 
@@ -360,47 +412,45 @@ void reportUninit(const Warp &warp, const Instr &in, uint32_t slot, uint32_t mas
   report(warp, in, lane, device::kErrorLaunchFailed, fmt::format("uninitialised register used {}{}", use, origin));
 }
 
-void runBlock(Block &block) {
-  const Launch &launch = *block.launch;
-  Watchdog watchdog(block);
-  size_t done = 0;
-  while (done < block.warps.size()) {
+void runBlocks(const std::vector<Block *> &blocks) {
+  const Launch &launch = *blocks.front()->launch;
+  Watchdog watchdog(blocks);
+  int quantum = blocks.size() == 1 ? kQuantum : kQuantumOfMany;
+  size_t ended = 0;
+  while (ended < blocks.size()) {
     bool progress = false, allSpent = true;
-    done = 0;
-    for (Warp &warp : block.warps) {
-      if (launch.stop.load(std::memory_order_relaxed))
-        return;
-      if (warp.state == Warp::State::Ready) {
-        progress = true;
-        takeTurn(warp, kQuantum);
-        allSpent &= warp.state == Warp::State::Ready;
-        if (warp.state == Warp::State::Done)
-          releaseBarriers(block);
+    ended = 0;
+    for (Block *block : blocks) {
+      size_t done = block->hasEnded ? block->warps.size() : 0;
+      for (size_t i = 0; i < block->warps.size() && !block->hasEnded; ++i) {
+        Warp &warp = block->warps[i];
+        if (launch.stop.load(std::memory_order_relaxed))
+          return;
+        if (warp.state == Warp::State::Ready) {
+          progress = true;
+          takeTurn(warp, quantum);
+          allSpent &= warp.state == Warp::State::Ready;
+          if (warp.state == Warp::State::Done)
+            releaseBarriers(*block);
+        }
+        done += warp.state == Warp::State::Done;
       }
-      done += warp.state == Warp::State::Done;
+      if (done < block->warps.size())
+        continue;
+      ++ended;
+      if (block->hasEnded)
+        continue;
+      if (block->async)
+        block->async->finish();
+      endBlock(*block);
     }
     if (progress && allSpent)
       watchdog.afterRound();
     else
       watchdog.progress();
-    if (progress || done == block.warps.size())
-      continue;
-    std::string dump = block.async ? block.async->describeWaits() : "";
-    const Warp *first = nullptr;
-    for (const Warp &warp : block.warps) {
-      if (warp.state != Warp::State::AtBarrier) {
-        dump += fmt::format("; warp {} has ended", warp.index);
-        continue;
-      }
-      first = first ? first : &warp;
-      const Barrier &barrier = block.barriers[warp.barrier];
-      dump += fmt::format("; warp {} waits at line {} for barrier {} ({} of {} threads arrived)", warp.index,
-                          warp.kernel->code[warp.pc].line, warp.barrier, barrier.arrived, barrier.expected);
-    }
-    report(*first, first->kernel->code[first->pc], -1, device::kErrorLaunchFailed, "deadlock: every warp waits" + dump);
+    if (!progress && ended < blocks.size())
+      reportDeadlock(blocks);
   }
-  if (block.async)
-    block.async->finish();
 }
 
 } // namespace emulator

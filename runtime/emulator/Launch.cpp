@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "AsyncProxy.h"
+#include "Cluster.h"
 #include "Device.h"
 #include "Traffic.h"
 
@@ -21,13 +22,22 @@ namespace {
 
 constexpr size_t kMaxRecords = 4096;
 
-/// What one host thread keeps from block to block: registers with their constants in place.
-struct Worker {
+/// Registers with their constants in place, which serve one block after the other.
+struct BlockStorage {
   Block block;
   std::vector<uint8_t> registers;
   std::vector<uint32_t> init;
+};
+
+/// What one host thread keeps: the blocks that it runs side by side, by rank, cluster after cluster.
+struct Worker {
+  std::vector<std::unique_ptr<BlockStorage>> storage;
+  std::vector<Block *> blocks;
+  std::vector<std::unique_ptr<Cluster>> clusters; // empty: none is needed
   bool ready = false;
 };
+
+unsigned clusterSize(const Launch &launch) { return launch.cluster[0] * launch.cluster[1] * launch.cluster[2]; }
 
 void fillUnsigned(Warp &warp, uint32_t slot, const uint32_t *values) {
   std::memcpy(warp.reg<uint32_t>(slot), values, kLanes * 4);
@@ -72,28 +82,40 @@ void fillSpecial(Warp &warp, const std::string &name, uint32_t slot) {
       value = launch.sharedBytes - warp.kernel->dynamicShared;
     else if (name == "%total_smem_size" || name == "%aggr_smem_size")
       value = launch.sharedBytes - kSharedStart;
-    else if (name == "%cluster_nctarank" || name.rfind("%cluster_nctaid.", 0) == 0)
-      value = 1;
+    else if (name == "%cluster_nctarank")
+      value = clusterSize(launch);
+    else if (name.rfind("%cluster_nctaid.", 0) == 0)
+      value = launch.cluster[name.back() - 'x'];
+    else if (name.rfind("%nclusterid.", 0) == 0)
+      value = launch.grid[name.back() - 'x'] / launch.cluster[name.back() - 'x'];
+    else if (name == "%is_explicit_cluster")
+      value = launch.hasClusters ? kAllLanes : 0; // a predicate
+    else if (name == "%envreg1" || name == "%envreg2")
+      value = static_cast<uint32_t>(name == "%envreg1" ? launch.gridWorkspace >> 32 : launch.gridWorkspace);
     values[lane] = value;
   }
   fillUnsigned(warp, slot, values);
 }
 
 void fillBlockSpecial(Warp &warp, const std::string &name, uint32_t slot) {
-  const unsigned *index = warp.block->index, *grid = warp.launch->grid;
+  const unsigned *index = warp.block->index, *grid = warp.launch->grid, *cluster = warp.launch->cluster;
   uint32_t value;
-  if (name.rfind("%ctaid.", 0) == 0 || name.rfind("%clusterid.", 0) == 0)
+  if (name.rfind("%ctaid.", 0) == 0)
     value = index[name.back() - 'x'];
+  else if (name.rfind("%clusterid.", 0) == 0)
+    value = index[name.back() - 'x'] / cluster[name.back() - 'x'];
+  else if (name.rfind("%cluster_ctaid.", 0) == 0)
+    value = index[name.back() - 'x'] % cluster[name.back() - 'x'];
+  else if (name == "%cluster_ctarank")
+    value = warp.block->rank;
   else if (name == "%smid")
     value = (index[0] + grid[0] * (index[1] + grid[1] * index[2])) % static_cast<unsigned>(warp.launch->smCount);
-  else if (name.rfind("%nclusterid.", 0) == 0)
-    value = grid[name.back() - 'x'];
   else
     return;
   std::fill_n(warp.reg<uint32_t>(slot), kLanes, value);
 }
 
-void prepareWorker(Worker &worker, const Launch &launch) {
+void prepareStorage(BlockStorage &worker, const Launch &launch) {
   const Kernel &kernel = *launch.kernel;
   unsigned threads = launch.block[0] * launch.block[1] * launch.block[2];
   size_t numWarps = (threads + kLanes - 1) / kLanes;
@@ -104,8 +126,7 @@ void prepareWorker(Worker &worker, const Launch &launch) {
   base += (64 - reinterpret_cast<uintptr_t>(base) % 64) % 64;
   worker.block.launch = &launch;
   worker.block.warps = std::vector<Warp>(numWarps);
-  worker.block.executed.assign(kernel.code.size(), 0);
-  worker.block.footprint = std::make_shared<Footprint>();
+  prepareFootprint(worker.block);
   for (size_t i = 0; i < numWarps; ++i) {
     Warp &warp = worker.block.warps[i];
     warp.registers = base + i * warpBytes;
@@ -129,19 +150,51 @@ void prepareWorker(Worker &worker, const Launch &launch) {
     for (const auto &[name, slot] : kernel.specials)
       fillSpecial(warp, name, slot);
   }
+}
+
+/// `count`: blocks that run side by side.
+void prepareWorker(Worker &worker, const Launch &launch, uint64_t count) {
+  for (uint64_t i = 0; i < count; ++i) {
+    worker.storage.push_back(std::make_unique<BlockStorage>());
+    prepareStorage(*worker.storage.back(), launch);
+    worker.blocks.push_back(&worker.storage.back()->block);
+  }
+  unsigned size = clusterSize(launch);
+  for (uint64_t first = 0; first < count && (size > 1 || launch.kernel->usesClusters); first += size) {
+    worker.clusters.push_back(std::make_unique<Cluster>());
+    Cluster &cluster = *worker.clusters.back();
+    cluster.blocks.assign(worker.blocks.begin() + static_cast<std::ptrdiff_t>(first),
+                          worker.blocks.begin() + static_cast<std::ptrdiff_t>(first + size));
+    for (unsigned rank = 0; rank < size; ++rank) {
+      Block &block = *cluster.blocks[rank];
+      block.rank = rank;
+      block.cluster = &cluster;
+      block.shared.order = &cluster.clocks;
+    }
+  }
   worker.ready = true;
 }
 
-void startBlock(Worker &worker, const Launch &launch, unsigned linear) {
+/// The place in the grid of the block of a rank in a cluster.
+void placeBlock(Block &block, const Launch &launch, uint64_t cluster, unsigned rank) {
+  const unsigned *size = launch.cluster;
+  unsigned inner[3] = {rank % size[0], rank / size[0] % size[1], rank / (size[0] * size[1])};
+  for (int i = 0; i < 3; ++i) {
+    unsigned clusters = launch.grid[i] / size[i];
+    block.index[i] = static_cast<unsigned>(cluster % clusters) * size[i] + inner[i];
+    cluster /= clusters;
+  }
+}
+
+void startBlock(Block &block, const Launch &launch) {
   const Kernel &kernel = *launch.kernel;
-  Block &block = worker.block;
-  block.index[0] = linear % launch.grid[0];
-  block.index[1] = linear / launch.grid[0] % launch.grid[1];
-  block.index[2] = linear / (launch.grid[0] * launch.grid[1]);
-  block.footprint->start(linear + 1);
+  startFootprint(block);
   bool trackRaces = launch.checks == CheckLevel::Full && !kernel.sharesByFlags;
-  block.shared.prepare(launch.sharedBytes, static_cast<uint32_t>(block.warps.size()), trackRaces,
-                       kernel.usesMbarriers ? kNumCopiers : 0, kernel.usesAsyncProxy);
+  block.hasEnded = false;
+  block.shared.prepare(launch.sharedBytes, trackRaces);
+  if (!block.cluster)
+    block.shared.own.prepare(static_cast<uint32_t>(block.warps.size()), trackRaces, kernel.usesMbarriers ? kNumCopiers : 0,
+                             kernel.usesAsyncProxy);
   block.async.reset();
   if (kernel.usesMbarriers)
     block.async = std::make_shared<AsyncProxy>(block);
@@ -169,7 +222,9 @@ void startBlock(Worker &worker, const Launch &launch, unsigned linear) {
     std::fill_n(warp.stackTop, kLanes, kernel.stackStart);
     warp.copies.clear();
     warp.copiesIssued = 0;
-    warp.yields = false;
+    warp.yields = warp.repeats = false;
+    warp.agent = warp.index;
+    warp.turns = 0;
     std::fill_n(warp.committed, kLanes, 0);
     warp.uninitLine = 0;
     ++block.counters.blocks;
@@ -182,6 +237,19 @@ std::string describeMissing(const Kernel &kernel) {
   if (size_t others = kernel.missing.size() - 1)
     text += fmt::format(" (and {} other instruction{} that the kernel reaches)", others, others == 1 ? "" : "s");
   return text;
+}
+
+/// All blocks of the worker, from the one that stands at `first` in the order of clusters.
+void startBlocks(Worker &worker, const Launch &launch, uint64_t first) {
+  unsigned size = clusterSize(launch);
+  for (size_t i = 0; i < worker.blocks.size(); ++i) {
+    placeBlock(*worker.blocks[i], launch, (first + i) / size, static_cast<unsigned>((first + i) % size));
+    startBlock(*worker.blocks[i], launch);
+  }
+  const Kernel &kernel = *launch.kernel;
+  bool follows = launch.checks == CheckLevel::Full && (size > 1 || !kernel.sharesByFlags);
+  for (auto &cluster : worker.clusters)
+    cluster->prepare(follows, kernel.usesMbarriers ? kNumCopiers : 0, kernel.usesAsyncProxy);
 }
 
 int checkLaunch(const Context &context, const LoadedFunction &function, const unsigned *grid, const unsigned *block,
@@ -233,11 +301,26 @@ int checkLaunch(const Context &context, const LoadedFunction &function, const un
   return device::kSuccess;
 }
 
+/// What cooperative groups keep a barrier of the grid in: its size, and a word that counts (cooperative_groups/details/driver_abi.h).
+uint64_t makeWorkspace(Memory &memory) {
+  constexpr uint32_t kBytes = 8;
+  uint64_t address = memory.allocate(kBytes, 8, "workspace of a cooperative launch");
+  if (Allocation *allocation = address ? memory.find(address, kBytes) : nullptr) {
+    const uint32_t words[2] = {kBytes, 0};
+    std::memcpy(allocation->data.get(), words, kBytes);
+    std::memset(allocation->shadow.get(), 1, kBytes);
+  }
+  return address;
+}
+
 } // namespace
 
-int launch(Context &context, LoadedFunction &function, const unsigned *grid, const unsigned *block,
-           unsigned sharedBytes, void **params, std::string &finding) {
+int launch(Context &context, LoadedFunction &function, LaunchShape shape, void **params, std::string &finding) {
+  const unsigned *grid = shape.grid, *block = shape.block;
+  unsigned sharedBytes = shape.sharedBytes;
   if (int error = checkLaunch(context, function, grid, block, sharedBytes, finding))
+    return error;
+  if (int error = checkClusters(context, function, shape, finding))
     return error;
   State &global = state();
   const Kernel &kernel = function.kernel;
@@ -246,6 +329,9 @@ int launch(Context &context, LoadedFunction &function, const unsigned *grid, con
   launch.kernel = &kernel;
   std::copy_n(grid, 3, launch.grid);
   std::copy_n(block, 3, launch.block);
+  std::copy_n(shape.cluster, 3, launch.cluster);
+  launch.hasClusters = shape.hasClusters;
+  launch.isCooperative = shape.isCooperative;
   launch.sharedBytes = std::max(kernel.staticSharedEnd, sharedBytes ? kernel.dynamicShared + sharedBytes : 0);
   launch.params.resize(kernel.paramBytes);
   for (size_t i = 0; i < kernel.params.size(); ++i) {
@@ -262,6 +348,11 @@ int launch(Context &context, LoadedFunction &function, const unsigned *grid, con
   launch.minor = device.minor;
   launch.smCount = device.smCount;
 
+  if (shape.isCooperative && !(launch.gridWorkspace = makeWorkspace(context.memory))) {
+    finding = fmt::format("launch of '{}': the host has no memory left", kernel.name);
+    return device::kErrorOutOfMemory;
+  }
+
   std::mutex failureMutex;
   int failure = device::kSuccess;
   unsigned failedBlock = 0;
@@ -276,21 +367,21 @@ int launch(Context &context, LoadedFunction &function, const unsigned *grid, con
   };
 
   auto start = std::chrono::steady_clock::now();
-  uint64_t total = uint64_t{grid[0]} * grid[1] * grid[2];
+  uint64_t total = uint64_t{grid[0]} * grid[1] * grid[2], side = shape.isCooperative ? total : clusterSize(launch);
   tbb::enumerable_thread_specific<Worker> workers;
   std::atomic<uint64_t> next{0};
   auto work = [&] {
     Worker &worker = workers.local();
     try {
       if (!worker.ready)
-        prepareWorker(worker, launch);
+        prepareWorker(worker, launch, side);
       // Blocks start in order, as a GPU starts them: a block may wait for an earlier one.
-      for (uint64_t linear; !launch.stop && (linear = next++) < total;) {
+      for (uint64_t first; !launch.stop && (first = side * next++) < total;) {
         try {
-          startBlock(worker, launch, static_cast<unsigned>(linear));
-          runBlock(worker.block);
+          startBlocks(worker, launch, first);
+          runBlocks(worker.blocks);
         } catch (const Finding &error) {
-          fail(static_cast<unsigned>(linear), error.code, error.what());
+          fail(static_cast<unsigned>(first), error.code, error.what());
         }
       }
     } catch (const std::bad_alloc &) {
@@ -298,7 +389,7 @@ int launch(Context &context, LoadedFunction &function, const unsigned *grid, con
     }
   };
   int threads = global.options.threads ? global.options.threads : tbb::this_task_arena::max_concurrency();
-  threads = static_cast<int>(std::min<uint64_t>(static_cast<uint64_t>(threads), total));
+  threads = static_cast<int>(std::min<uint64_t>(static_cast<uint64_t>(threads), total / side));
   if (threads <= 1) {
     work();
   } else {
@@ -308,26 +399,24 @@ int launch(Context &context, LoadedFunction &function, const unsigned *grid, con
           0, threads, [&](int) { work(); }, tbb::simple_partitioner());
     });
   }
+  if (launch.gridWorkspace)
+    context.memory.release(launch.gridWorkspace);
 
   KernelRecord record;
   record.name = kernel.name;
   std::copy_n(grid, 3, record.grid);
   std::copy_n(block, 3, record.block);
-  record.staticSlots = 0;
-  for (const InstrCost &cost : kernel.costs)
-    record.staticSlots += cost.slots;
+  record.staticSlots = staticSlots(kernel);
   record.sharedBytes = launch.sharedBytes - std::min(kernel.sharedBegin, kSharedStart);
   Footprint footprint;
-  for (Worker &worker : workers) {
-    if (worker.block.footprint)
-      footprint.merge(*worker.block.footprint);
-    for (size_t i = 0; i < worker.block.executed.size(); ++i)
-      worker.block.counters.issueSlots[static_cast<size_t>(kernel.costs[i].pipe)] += worker.block.executed[i] * kernel.costs[i].slots;
-    for (size_t i = 0; i < kernel.mmaKinds.size(); ++i)
-      if (worker.block.mmaCounts[i])
-        worker.block.counters.mmas[kernel.mmaKinds[i]] += worker.block.mmaCounts[i];
-    record.counters += worker.block.counters;
-  }
+  for (Worker &worker : workers)
+    for (Block *used : worker.blocks) {
+      gatherFootprint(*used, footprint);
+      for (size_t i = 0; i < kernel.mmaKinds.size(); ++i)
+        if (used->mmaCounts[i])
+          used->counters.mmas[kernel.mmaKinds[i]] += used->mmaCounts[i];
+      record.counters += used->counters;
+    }
   record.counters.footprintRead = footprint.sectorsRead();
   record.counters.footprintWritten = footprint.sectorsWritten();
   record.counters.launches = 1;

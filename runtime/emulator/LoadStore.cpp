@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "Access.h"
+#include "Cluster.h"
 #include "Decoder.h"
 
 #include <cstring>
@@ -49,6 +50,8 @@ void load(Warp &warp, const Instr &in, uint32_t mask) {
   uint64_t addresses[kLanes];
   alignas(32) uint8_t data[kLanes][kMaxLaneBytes];
   uint32_t good = 0, total = in.bytes * static_cast<uint32_t>(in.list.size());
+  if (in.isFlag)
+    passFlag(warp, true);
   forEachSpace(warp, in, mask, addresses,
                [&](Space space, uint32_t lanes) { good |= loadLanes(warp, in, lanes, space, addresses, total, data); });
   bool words = in.bytes == 4 && in.variant2 != 64 && mask == kAllLanes; // the common case, without asking lane by lane
@@ -67,6 +70,8 @@ void store(Warp &warp, const Instr &in, uint32_t mask) {
   alignas(32) uint8_t data[kLanes][kMaxLaneBytes];
   uint32_t total = in.bytes * static_cast<uint32_t>(in.list.size());
   uint32_t good = mask;
+  if (in.isFlag)
+    passFlag(warp, false);
   for (size_t i = 0; i < in.list.size(); ++i) {
     uint32_t slot = in.list[i];
     good &= warp.init[slot];
@@ -92,12 +97,16 @@ void store(Warp &warp, const Instr &in, uint32_t mask) {
       for (int lane = 0; lane < kLanes; ++lane)
         if ((lanes & ~good) >> lane & 1)
           for (size_t i = 0; i < in.list.size(); ++i)
-            if (!(warp.init[in.list[i]] >> lane & 1))
-              std::memset(&warp.block->shared.shadow[addresses[lane] + i * in.bytes], kByteUnwritten, in.bytes);
+            if (!(warp.init[in.list[i]] >> lane & 1)) {
+              SharedPlace place = sharedPlace(warp, in, lane, addresses[lane] + i * in.bytes, in.takesPeers);
+              std::memset(&place.block->shared.shadow[place.offset], kByteUnwritten, in.bytes);
+            }
   });
 }
 
 void nothing(Warp &, const Instr &, uint32_t) {}
+
+void fence(Warp &warp, const Instr &, uint32_t) { fenceCluster(warp); }
 
 /// cvta: between a window's offset and a generic address.
 void convertAddress(Warp &warp, const Instr &in, uint32_t mask) {
@@ -117,7 +126,12 @@ void isSpace(Warp &warp, const Instr &in, uint32_t mask) {
   uint32_t bits = 0;
   for (int lane = 0; lane < kLanes; ++lane) {
     uint64_t value = warp.reg<uint64_t>(in.src[0])[lane];
-    bits |= static_cast<uint32_t>(splitGeneric(value) == in.space) << lane;
+    bool isIn = splitGeneric(value) == in.space;
+    // .shared::cta lies in .shared::cluster; a peer's address is in the latter only.
+    uint64_t rank = value >> kPeerShift;
+    if (isIn && in.space == Space::Shared && !in.takesPeers)
+      isIn = rank == 0 || rank == warp.block->rank + 1;
+    bits |= static_cast<uint32_t>(isIn) << lane;
   }
   uint32_t *word = warp.reg<uint32_t>(in.dst);
   *word = (*word & ~mask) | (bits & mask);
@@ -133,8 +147,9 @@ Space takeSpace(Decoder &d, bool &wasNamed) {
   for (const auto &[name, space] : names)
     if (d.take(name))
       return space;
+  d.out().takesPeers = true;
   if (d.take("shared::cluster"))
-    return Space::Shared; // a cluster of one block
+    return Space::Shared;
   wasNamed = false;
   return Space::Generic;
 }
@@ -204,6 +219,7 @@ bool decodeLoadStore(Decoder &d, bool isStore) {
       in.list.push_back(isStore ? d.source(element, element.kind == Operand::Register ? declared : type)
                                 : d.destination(element, declared));
   }
+  in.isFlag = ordered;
   bool isShared = space == Space::Shared;
   if (ordered && (isShared || space == Space::Generic))
     d.result().sharesByFlags = true;
@@ -263,9 +279,10 @@ bool decodeMemory(Decoder &d) {
         return false;
       d.expectOperands(0, 0);
     }
-    for (const char *mod : {"cta", "gl", "gpu", "sys", "cluster", "sc", "acq_rel", "acquire", "release"})
+    bool isNarrow = d.take("cta");
+    for (const char *mod : {"gl", "gpu", "sys", "cluster", "sc", "acq_rel", "acquire", "release"})
       d.take(mod);
-    in.handler = nothing;
+    in.handler = isNarrow ? nothing : fence;
     in.ownInit = true;
     in.instrClass = InstrClass::Barrier;
     return true;

@@ -70,7 +70,7 @@ void storeBytes(Warp &warp, const Instr &in, uint32_t mask) {
       std::memset(pointer.shadow, kByteWritten, 16);
     }
   }
-  countShared(warp.block->counters.sharedStores, used, rows, 16);
+  countShared(warp.block->counters.stmatrix, used, rows, 16);
 }
 
 /// movmatrix: an 8 x 8 matrix of 16-bit elements across the warp, transposed.

@@ -5,6 +5,7 @@
 
 #include "Access.h"
 #include "AsyncProxy.h"
+#include "Cluster.h"
 
 #include "runtime/device/Driver.h"
 
@@ -55,9 +56,10 @@ struct Object {
 };
 
 struct Place {
+  Block *block;
   uint8_t *data;
   uint8_t *shadow;
-  uint64_t address;
+  uint64_t address; // in the block's shared memory
 };
 
 Place placeOf(Warp &warp, const Instr &in, int lane, uint64_t address) {
@@ -66,7 +68,8 @@ Place placeOf(Warp &warp, const Instr &in, int lane, uint64_t address) {
     report(warp, in, lane, device::kErrorIllegalAddress,
            fmt::format("address {:#x} of an mbarrier is not in shared memory", address));
   LanePointer pointer = checkedPointer(warp, in, lane, Space::Shared, address, kAddressBytes, AccessKind::Atomic);
-  return {pointer.data, pointer.shadow, address};
+  SharedPlace place = sharedPlace(warp, in, lane, address, in.takesPeers, !(in.flags & kRelaxed));
+  return {place.block, pointer.data, pointer.shadow, place.offset};
 }
 
 Object objectAt(Warp &warp, const Instr &in, int lane, const Place &place) {
@@ -76,7 +79,7 @@ Object objectAt(Warp &warp, const Instr &in, int lane, const Place &place) {
              fmt::format("no mbarrier was initialised at shared address {:#x}, or its bytes were overwritten: "
                          "execute mbarrier.init, and a barrier, before",
                          place.address));
-  asyncProxyOf(warp).requireOrdered(warp, in, lane, static_cast<uint32_t>(place.address));
+  place.block->async->requireOrdered(warp, in, lane, static_cast<uint32_t>(place.address));
   uint64_t word;
   std::memcpy(&word, place.data, sizeof(word));
   return Object::unpack(word);
@@ -92,10 +95,10 @@ void addTx(Warp &warp, const Instr &in, int lane, Object &object, int64_t amount
 }
 
 /// Returns whether the phase is complete.
-bool arrive(Warp &warp, const Instr &in, int lane, Object &object, uint32_t count, uint32_t address) {
+bool arrive(Warp &warp, const Instr &in, int lane, Object &object, uint32_t count, const Place &place) {
   int64_t bytes;
   uint32_t arrivals;
-  asyncProxyOf(warp).underWay(address, &bytes, &arrivals);
+  place.block->async->underWay(static_cast<uint32_t>(place.address), &bytes, &arrivals);
   if (count == 0 || count > object.pending - std::min(object.pending, arrivals))
     report(warp, in, lane, device::kErrorLaunchFailed,
            fmt::format("{} arrivals at an mbarrier that takes 1 to {} more in this phase ({}){}", count,
@@ -143,7 +146,7 @@ void update(Warp &warp, const Instr &in, uint32_t mask) {
       continue;
     }
     Object object = objectAt(warp, in, lane, place);
-    AsyncProxy &async = asyncProxyOf(warp);
+    AsyncProxy &async = *place.block->async;
     auto address = static_cast<uint32_t>(place.address);
     uint64_t before = object.pack();
     bool isComplete = false;
@@ -175,7 +178,7 @@ void update(Warp &warp, const Instr &in, uint32_t mask) {
         async.expect(address, operandOf(warp, in, lane));
       }
       async.arrive(warp, address, !(in.flags & kRelaxed));
-      isComplete = arrive(warp, in, lane, object, warp.reg<uint32_t>(in.src[2])[lane], address);
+      isComplete = arrive(warp, in, lane, object, warp.reg<uint32_t>(in.src[2])[lane], place);
     }
     if (isComplete)
       async.completePhase(warp, in, address);
@@ -262,6 +265,8 @@ void decodeArrive(Decoder &d, Instr &in, Space space) {
   // Without a result only the form for a remote barrier exists; the sink `_` is also taken.
   size_t first = d.operand(0).kind == Operand::Address ? 0 : 1;
   d.expectOperands(first + 1, first + 2);
+  if (first && in.takesPeers && d.operand(0).kind != Operand::Sink)
+    d.fail("an arrival at an mbarrier of .shared::cluster returns no state: its result is '_'");
   if (first)
     in.dst = d.destination(d.operand(0), Type::B64);
   d.address(d.operand(first), space);
@@ -279,16 +284,17 @@ bool isMbarrier(const Instr &in) { return in.handler == update || in.handler == 
 
 bool isMbarrierUse(const Instr &in) { return isMbarrier(in) && in.variant != kInit && in.variant != kInval; }
 
-void requireSignalable(Warp &warp, const Instr &in, int lane, uint64_t address) {
+void requireSignalable(Warp &warp, const Instr &in, int lane, Block &block, uint64_t address, bool byAsyncProxy) {
   if (address % kAddressBytes)
     report(warp, in, lane, device::kErrorMisalignedAddress, fmt::format("the mbarrier's address {:#x} is not a multiple of 8", address));
   if (address < kSharedStart || address + kAddressBytes > warp.launch->sharedBytes)
     report(warp, in, lane, device::kErrorIllegalAddress,
            fmt::format("the mbarrier's shared address {:#x} is out of bounds: the block's shared memory is [{:#x}, {:#x})", address,
                        kSharedStart, warp.launch->sharedBytes));
-  SharedMemory &shared = warp.block->shared;
-  objectAt(warp, in, lane, {&shared.data[address], &shared.shadow[address], address});
-  asyncProxyOf(warp).requireFenced(warp, in, lane, static_cast<uint32_t>(address));
+  SharedMemory &shared = block.shared;
+  objectAt(warp, in, lane, {&block, &shared.data[address], &shared.shadow[address], address});
+  if (byAsyncProxy)
+    block.async->requireFenced(warp, in, lane, static_cast<uint32_t>(address));
 }
 
 std::string describeMbarrier(const SharedMemory &shared, uint32_t address) {
@@ -340,6 +346,12 @@ bool decodeMbarrier(Decoder &d) {
     return false;
   in.variant = static_cast<uint8_t>(operation);
   Space space = d.take("shared") || d.take("shared::cta") ? Space::Shared : Space::Generic;
+  // PTX ISA 9.7.13.15: arrivals and transaction counts reach mbarriers of other blocks of the cluster, but return no state of them.
+  bool reachesPeers = operation == kArrive || operation == kArriveDrop || operation == kExpectTx || operation == kCompleteTx;
+  if (reachesPeers && d.take("shared::cluster")) {
+    in.takesPeers = true;
+    space = Space::Shared;
+  }
   bool isRelaxed;
   takeOrder(d, &isRelaxed);
   d.requireType();

@@ -10,6 +10,8 @@
 namespace fourfold {
 namespace emulator {
 
+struct Block;
+
 /// Shadow state of the eight bytes of an initialised mbarrier; beside those of SharedMemory.h. Only mbarrier
 /// instructions may touch such bytes.
 inline constexpr uint8_t kByteMbarrier = 3;
@@ -20,8 +22,8 @@ bool isMbarrier(const Instr &in);
 /// Whether it is one that warps may do at once: not mbarrier.init and mbarrier.inval.
 bool isMbarrierUse(const Instr &in);
 
-/// Checks that `address` (of shared memory) holds an object that a copy by this thread may signal.
-void requireSignalable(Warp &warp, const Instr &in, int lane, uint64_t address);
+/// Checks that `address` of the block's shared memory holds an object that a copy by this thread, of this block or of another, may signal.
+void requireSignalable(Warp &warp, const Instr &in, int lane, Block &block, uint64_t address, bool byAsyncProxy = true);
 
 /// "phase of parity 0, 1 of 1 arrivals pending, transaction count 0"
 std::string describeMbarrier(const SharedMemory &shared, uint32_t address);

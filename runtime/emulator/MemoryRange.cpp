@@ -3,6 +3,7 @@
 
 #include "Access.h"
 #include "Lanes.h"
+#include "Traffic.h"
 
 #include "runtime/device/Driver.h"
 
@@ -67,6 +68,7 @@ void storeZeros(Warp &warp, const Instr &in, uint32_t mask) {
       if (pointer.shadow)
         std::memset(pointer.shadow, kByteWritten, 8);
     }
+    countSharedBytes(warp.block->counters.sharedStores, size);
   });
 }
 

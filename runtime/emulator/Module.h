@@ -21,6 +21,7 @@ struct DeviceInfo;
 struct LoadedFunction {
   Kernel kernel;
   int maxDynamicShared = 0; // 0: the default limit
+  bool allowsLargeClusters = false;
   bool dead = false;
 };
 

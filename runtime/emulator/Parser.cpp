@@ -338,14 +338,20 @@ private:
         function_.minBlocks = static_cast<int>(integer());
       else if (accept(".maxnreg"))
         integer();
-      else if (accept(".noreturn") || accept(".explicitcluster") || accept(".blocksareclusters"))
+      else if (accept(".noreturn"))
         ;
+      else if (accept(".explicitcluster"))
+        function_.isExplicitCluster = true;
+      else if (accept(".blocksareclusters"))
+        function_.countsClusters = true;
+      else if (accept(".reqnctapercluster"))
+        dimensions(function_.requiredCluster);
+      else if (accept(".maxclusterrank"))
+        function_.maxClusterRank = static_cast<unsigned>(integer());
       else if (accept(".abi_preserve") || accept(".abi_preserve_control"))
         integer();
       else if (accept(".pragma"))
         skipLine();
-      else if (at(".reqnctapercluster") || at(".maxclusterrank"))
-        fail(fmt::format("clusters ('{}') are not supported", current().text));
       else
         break;
     }
@@ -577,7 +583,7 @@ private:
     if (accept("-")) {
       result = operand();
       if (result.kind == Operand::Integer)
-        result.value = -result.value;
+        result.value = static_cast<int64_t>(0 - static_cast<uint64_t>(result.value)); // the smallest is its own negative
       else if (result.kind == Operand::Float64)
         result.value = static_cast<int64_t>(static_cast<uint64_t>(result.value) ^ (uint64_t{1} << 63));
       else if (result.kind == Operand::Float32)

@@ -58,6 +58,8 @@ struct Instr {
   bool guardNegated = false;
   bool ownInit = false;    // the handler keeps the initialisation bits itself
   bool wideAddress = true; // 64-bit address register
+  bool takesPeers = false; // names .shared::cluster, or is generic: its address may be of another block of the cluster
+  bool isFlag = false;     // an atomic, volatile or ordered access: it may order others
   Flow flow = Flow::Next;
   InstrClass instrClass = InstrClass::Move;
   Space space = Space::Generic;
@@ -127,6 +129,11 @@ struct Kernel {
   std::vector<Callee> callees;
   std::map<uint64_t, uint32_t> calleeAt; // by address
   unsigned maxThreads[3] = {0, 0, 0}, requiredThreads[3] = {0, 0, 0};
+  unsigned requiredCluster[3] = {0, 0, 0}; // .reqnctapercluster
+  unsigned maxClusterRank = 0;             // blocks; 0: no limit of the kernel's own
+  bool needsExplicitCluster = false;
+  bool countsClusters = false; // .blocksareclusters: a launch gives the grid in clusters
+  bool usesClusters = false; // has an instruction that can tell
   bool sharesByFlags = false; // uses volatile, atomic or acquire/release shared accesses: races cannot be told
   std::vector<std::string> mmaKinds;
   bool usesHeap = false; // calls malloc

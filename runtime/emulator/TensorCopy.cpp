@@ -3,6 +3,7 @@
 
 #include "Access.h"
 #include "BulkCopy.h"
+#include "Cluster.h"
 #include "Mbarrier.h"
 #include "TensorMap.h"
 
@@ -79,6 +80,8 @@ void copyTensor(Warp &warp, const Instr &in, uint32_t mask) {
     uint64_t shared = 0;
     if (in.variant != kPrefetch)
       shared = sharedAddress(warp, in, lane, isLoad ? 0 : 1, kSharedAlignment, isLoad ? "destination" : "source");
+    uint64_t to = shared;
+    shared = isLoad || in.variant == kPrefetch ? 0 : sharedPlace(warp, in, lane, shared, false).offset;
     for (const BoxPiece &box : boxPieces(map, coordinates, static_cast<uint32_t>(shared)))
       copy.pieces.push_back(box.isInside ? globalPiece(warp, in, lane, box.global, box.shared, box.bytes)
                                          : CopyPiece{box.shared, box.bytes, nullptr, nullptr, 0});
@@ -86,9 +89,7 @@ void copyTensor(Warp &warp, const Instr &in, uint32_t mask) {
       continue;
     if (isLoad) {
       uint64_t barrier = sharedAddress(warp, in, lane, 2, 8, "mbarrier's address");
-      requireSignalable(warp, in, lane, barrier);
-      copy.barrier = static_cast<uint32_t>(barrier);
-      asyncProxyOf(warp).issueLoad(warp, std::move(copy));
+      issueToBlocks(warp, in, std::move(copy), to, barrier);
       continue;
     }
     if (in.variant == kReduce) {
@@ -144,9 +145,9 @@ bool decodeTensorCopy(Decoder &d, bool isReduction) {
     return false;
   const std::vector<std::string> &mods = d.ast().mods;
   for (const std::string &mod : mods)
-    if (mod == "tile::gather4" || mod == "tile::scatter4" || mod.compare(0, 6, "im2col") == 0 || mod == "multicast::cluster" ||
+    if (mod == "tile::gather4" || mod == "tile::scatter4" || mod.compare(0, 6, "im2col") == 0 ||
         mod.compare(0, 9, "cta_group") == 0)
-      d.fail(fmt::format("'.{}' of tensor copies is not supported by the emulated device: '.tile' is, within a block", mod));
+      d.fail(fmt::format("'.{}' of tensor copies is not supported by the emulated device: '.tile' is", mod));
   d.take("tile");
   if (d.take("prefetch")) {
     if (isReduction || !d.take("L2") || !d.take("global"))
@@ -166,10 +167,16 @@ bool decodeTensorCopy(Decoder &d, bool isReduction) {
     if (isReduction && !takeReduction(d))
       return false;
   } else {
-    if (isReduction || !d.take("mbarrier::complete_tx::bytes") || !d.take("global") || (!d.take("shared::cluster") && !d.take("shared::cta")))
+    in.takesPeers = d.take("shared::cluster");
+    if (isReduction || !d.take("mbarrier::complete_tx::bytes") || !d.take("global") || (!in.takesPeers && !d.take("shared::cta")))
       return false;
-    if (takePolicy(d) != 3)
-      d.fail("the copy takes an address of shared memory, a tensor and an mbarrier");
+    bool isMulticast = in.takesPeers && d.take("multicast::cluster");
+    if (takePolicy(d) != (isMulticast ? 4 : 3))
+      d.fail("the copy takes an address of shared memory, a tensor, an mbarrier, and a mask of blocks where it is a multicast");
+    if (isMulticast) {
+      d.result().usesClusters = true;
+      takeMulticast(d, d.operand(3));
+    }
     addAddress(d, d.operand(0), Space::Shared);
     addTensor(d, d.operand(1), rank);
     addAddress(d, d.operand(2), Space::Shared);

@@ -53,6 +53,32 @@ uint64_t Footprint::sectorsWritten() const {
   return sum;
 }
 
+void prepareFootprint(Block &block) {
+  block.executed.assign(block.launch->kernel->code.size(), 0);
+  block.footprint = std::make_shared<Footprint>();
+}
+
+void startFootprint(Block &block) {
+  const unsigned *grid = block.launch->grid, *index = block.index;
+  block.footprint->start(1 + index[0] + grid[0] * (index[1] + grid[1] * index[2]));
+}
+
+void gatherFootprint(Block &block, Footprint &launch) {
+  if (!block.footprint)
+    return;
+  launch.merge(*block.footprint);
+  const std::vector<InstrCost> &costs = block.launch->kernel->costs;
+  for (size_t i = 0; i < block.executed.size(); ++i)
+    block.counters.issueSlots[static_cast<size_t>(costs[i].pipe)] += block.executed[i] * costs[i].slots;
+}
+
+unsigned staticSlots(const Kernel &kernel) {
+  unsigned slots = 0;
+  for (const InstrCost &cost : kernel.costs)
+    slots += cost.slots;
+  return slots;
+}
+
 namespace {
 
 void note(Block &block, GlobalAccess access, const uint64_t *sectors, size_t count) {

@@ -14,6 +14,7 @@ namespace fourfold {
 namespace emulator {
 
 struct Block;
+struct Kernel;
 
 /// What a warp instruction does with global memory.
 enum class GlobalAccess : uint8_t { Load, Store, Atomic, Copy };
@@ -47,6 +48,14 @@ private:
   Region *last = nullptr;
   std::unordered_map<uint64_t, std::unique_ptr<Region>> regions;
 };
+
+/// Makes the block ready to count, once for all blocks that it stands for one after the other; then each of them.
+void prepareFootprint(Block &block);
+void startFootprint(Block &block);
+/// Adds what the block touched to the launch's, and what it executed to its own counters, by pipe.
+void gatherFootprint(Block &block, Footprint &launch);
+/// Issue slots of the text, each instruction once.
+unsigned staticSlots(const Kernel &kernel);
 
 /// Counts one access of a warp to global memory: requests, bytes, sectors, footprint. `bytes` of each lane of the mask.
 void countGlobal(Block &block, GlobalAccess access, uint32_t mask, const uint64_t *addresses, uint32_t bytes);

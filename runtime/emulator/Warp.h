@@ -28,6 +28,10 @@ struct Finding : std::runtime_error {
 struct Launch {
   const Kernel *kernel = nullptr;
   unsigned grid[3] = {1, 1, 1}, block[3] = {1, 1, 1};
+  unsigned cluster[3] = {1, 1, 1}; // blocks
+  bool hasClusters = false;        // as the host or the kernel said, be it clusters of one block
+  bool isCooperative = false;
+  uint64_t gridWorkspace = 0; // of a cooperative launch: what %envreg1 and %envreg2 hold
   uint32_t sharedBytes = 0; // end of shared memory, from address 0
   std::vector<uint8_t> params;
   Memory *memory = nullptr;
@@ -54,6 +58,7 @@ struct StackEntry {
 };
 
 struct Block;
+struct Cluster;
 class AsyncProxy;
 class Footprint;
 class WgmmaState;
@@ -82,7 +87,10 @@ struct Warp {
   State state = State::Ready;
   bool checks = true;
   bool yields = false; // after an instruction with Flow::Wait: others go on first
-  uint32_t barrier = 0;
+  bool repeats = false; // and then the same instruction again
+  uint32_t barrier = 0; // kClusterBarrier: barrier.cluster
+  uint32_t agent = 0;   // its number in Clocks
+  uint64_t turns = 0;   // of the sides of its branches
   uint32_t pc = 0; // also the instruction to blame
   std::vector<StackEntry> stack;
   std::vector<CallRecord> calls;
@@ -113,9 +121,14 @@ struct Barrier {
   uint32_t joined = 0;  // warps that arrived, waiting or not
 };
 
+inline constexpr uint32_t kClusterBarrier = 16;
+
 struct Block {
   const Launch *launch = nullptr;
   unsigned index[3] = {0, 0, 0};
+  uint32_t rank = 0;         // in its cluster
+  Cluster *cluster = nullptr; // null: alone, and no instruction of the kernel asks
+  bool hasEnded = false;
   SharedMemory shared;
   std::vector<Warp> warps;
   Barrier barriers[16];
@@ -144,8 +157,8 @@ inline void requireInit(const Warp &warp, const Instr &in, uint32_t slot, uint32
     reportUninit(warp, in, slot, mask, use);
 }
 
-/// Runs a whole block to its end. Throws Finding.
-void runBlock(Block &block);
+/// Runs blocks side by side to their end, warp by warp in turn: a block, a cluster, or all of a cooperative grid. Throws Finding.
+void runBlocks(const std::vector<Block *> &blocks);
 
 /// Enters the functions that the lanes of the mask call, returns from one, and forgets calls whose lanes have all exited (Call.cpp).
 void enterCall(Warp &warp, const Instr &in, uint32_t mask);

@@ -219,6 +219,36 @@ void registers(Decoder &d, size_t index, Type type, bool isDestination, std::vec
     list.push_back(isDestination ? d.destination(element, type) : d.source(element, type));
 }
 
+/// The shapes of a type of A and B, or of an accumulator that is loaded or stored (PTX ISA 9.7.14.4.1).
+bool hasShape(const std::string &type, const std::string &shape, bool isFactor) {
+  if (type == "f64" || type == "tf32")
+    return type == "f64" ? shape == "m8n8k4" : isFactor && shape == "m16n16k8";
+  bool isLarge = shape == "m16n16k16" || shape == "m8n32k16" || shape == "m32n8k16";
+  if (isFactor)
+    return isLarge && (type == "f16" || type == "bf16" || type == "s8" || type == "u8");
+  return (type == "f32" && shape == "m16n16k8") || (isLarge && (type == "f16" || type == "f32" || type == "s32"));
+}
+
+/// D, A, B, C.
+bool isProduct(const std::vector<std::string> &types) {
+  const std::string &d = types[0], &a = types[1], &c = types[3];
+  if (a != types[2])
+    return false;
+  if (a == "f16")
+    return (d == "f16" || d == "f32") && (c == "f16" || c == "f32");
+  const char *sum = a == "f64" ? "f64" : a == "s8" || a == "u8" ? "s32" : "f32";
+  return d == sum && c == sum;
+}
+
+/// The registers of a fragment: factors in f16 hold every element twice or four times, others once (PTX ISA 9.7.14.4.1).
+void expectRegisters(Decoder &d, size_t found, const std::string &name, bool isFactor, uint32_t rows, uint32_t columns) {
+  WmmaType type;
+  parseWmmaType(name, &type);
+  size_t perLane = rows * columns / kLanes, expected = isFactor && name == "f16" ? 8 : type.bytes == 8 ? perLane : perLane * type.bytes / 4;
+  if (found != expected)
+    d.fail(fmt::format("the fragment has {} registers; one of {} x {} elements of .{} has {}", found, rows, columns, name, expected));
+}
+
 } // namespace
 
 bool decodeWmma(Decoder &d) {
@@ -247,25 +277,28 @@ bool decodeWmma(Decoder &d) {
     d.take(name);
   std::string shape = d.takePrefix("m");
   unsigned m = 0, n = 0, k = 0;
-  if (std::sscanf(shape.c_str(), "m%un%uk%u", &m, &n, &k) != 3 || m > 32 || n > 32 || k > 16 || layouts.size() != (isMma ? 2 : 1) || types.empty())
+  if (std::sscanf(shape.c_str(), "m%un%uk%u", &m, &n, &k) != 3 || layouts.size() != (isMma ? 2 : 1) || types.empty())
     return false;
   in.ownInit = true;
   if (isMma) {
     if (types.size() == 2)
       types = {types[0], "f16", "f16", types[1]};
-    if (types.size() != 4)
+    if (types.size() != 4 || !isProduct(types) || !hasShape(types[1], shape, true))
       return false;
     in.flags = d.take("satfinite");
     d.take("rn");
     d.expectOperands(4, 4);
     parseWmmaType(types[0], &type);
     registers(d, 0, type.isF64 ? Type::F64 : Type::B32, true, in.list2);
+    expectRegisters(d, in.list2.size(), types[0], false, m, n);
     size_t counts[2] = {};
     for (size_t i = 1; i < 4; ++i) {
       parseWmmaType(types[i], &type);
       registers(d, i, type.isF64 ? Type::F64 : Type::B32, false, in.list);
+      size_t count = in.list.size() - counts[0] - counts[1];
+      expectRegisters(d, count, types[i], i < 3, i == 2 ? k : m, i == 1 ? k : n);
       if (i < 3)
-        counts[i - 1] = in.list.size() - (i == 2 ? counts[0] : 0);
+        counts[i - 1] = count;
     }
     in.offset = static_cast<int64_t>(counts[0] | counts[1] << 8);
     in.variant = static_cast<uint8_t>(m);
@@ -277,7 +310,8 @@ bool decodeWmma(Decoder &d) {
     return true;
   }
   Space space = d.take("global") ? Space::Global : d.take("shared") || d.take("shared::cta") ? Space::Shared : Space::Generic;
-  if (types.size() != 1 || !which)
+  bool isFactor = which == 'a' || which == 'b';
+  if (types.size() != 1 || !which || isStore != (which == 'd') || !hasShape(types[0], shape, isFactor))
     return false;
   parseWmmaType(types[0], &type);
   d.expectOperands(2, 3);
@@ -292,9 +326,7 @@ bool decodeWmma(Decoder &d) {
   in.handler = isLoad ? transfer<false> : transfer<true>;
   in.instrClass = space == Space::Shared ? (isLoad ? InstrClass::SharedLoad : InstrClass::SharedStore)
                                          : (isLoad ? InstrClass::GlobalLoad : InstrClass::GlobalStore);
-  uint32_t places = static_cast<uint32_t>(in.list.size()) * (type.bytes == 8 ? 1 : 4 / type.bytes), perLane = uint32_t{in.variant} * in.variant2 / kLanes;
-  if (!perLane || places % perLane)
-    d.fail(fmt::format("the fragment has {} registers, which do not hold a matrix of {} x {}", in.list.size(), in.variant, in.variant2));
+  expectRegisters(d, in.list.size(), types[0], isFactor, in.variant, in.variant2);
   return true;
 }
 

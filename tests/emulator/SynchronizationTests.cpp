@@ -102,7 +102,8 @@ TEST(Mbarrier, Misuse) {
 
 TEST(Mbarrier, RemoteAndUnknownFormsAreRefused) {
   Device device;
-  for (const char *line : {"mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%r2];",
+  for (const char *line : {"mbarrier.arrive.release.cluster.shared::cluster.b64 %rd1, [%r2];", "mbarrier.init.shared::cluster.b64 [%r2], 1;",
+                           "mbarrier.try_wait.parity.shared::cluster.b64 %p1, [%r2], 0;",
                            "fence.proxy.tensormap::generic.acquire.gpu [%rd0], 64;", "fence.mbarrier_init.release.cta;"}) {
     EXPECT_EQ(device.loadAndLaunch(kernel(1, line)), kErrorNotSupported) << line;
     EXPECT_NE(lastFinding().find("line 14"), std::string::npos) << lastFinding();

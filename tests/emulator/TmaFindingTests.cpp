@@ -252,8 +252,9 @@ TEST(TmaFindings, Reductions) {
 
 TEST(TmaFindings, WhatIsMissingIsRefused) {
   for (const auto &[line, words] : std::vector<std::pair<std::string, std::string>>{
-           {"cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%r3], [%rd0], 16, [%r2], %h0;", "multicast"},
-           {"cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes [%r3], [%r4], 16, [%r2];", "between the blocks of a cluster"},
+           {"cp.async.bulk.shared::cta.global.mbarrier::complete_tx::bytes.multicast::cluster [%r3], [%rd0], 16, [%r2], %h0;", "multicast"},
+           {"cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%r3], [%rd0], 16, [%r2];", "a mask of blocks"},
+           {"cp.reduce.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes.add.f32 [%r3], [%r4], 16, [%r2];", "no cp.reduce.async.bulk in"},
            {"cp.async.bulk.global.shared::cta.bulk_group.cp_mask [%rd0], [%r3], 16, %h0;", ""},
            {"cp.reduce.async.bulk.global.shared::cta.bulk_group.min.f32 [%rd0], [%r3], 16;", "no cp.reduce.async.bulk has"},
            {"cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f16 [%rd0], [%r3], 16;", "no cp.reduce.async.bulk has"},

@@ -169,6 +169,14 @@ FAKE CUresult cuLaunchKernel(CUfunction function, unsigned gridX, unsigned gridY
               : emulated().launchKernel(function, gridX, gridY, gridZ, blockX, blockY, blockZ, sharedBytes, stream,
                                         params, extra);
 }
+FAKE CUresult cuLaunchKernelEx(const LaunchConfig *config, CUfunction function, void **params, void **extra) {
+  return lost ? lost : emulated().launchKernelEx(config, function, params, extra);
+}
+FAKE CUresult cuLaunchCooperativeKernel(CUfunction function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX,
+                                        unsigned blockY, unsigned blockZ, unsigned sharedBytes, CUstream stream, void **params) {
+  return lost ? lost
+              : emulated().launchCooperativeKernel(function, gridX, gridY, gridZ, blockX, blockY, blockZ, sharedBytes, stream, params);
+}
 FAKE CUresult cuStreamSynchronize(CUstream stream) { return lost ? lost : emulated().streamSynchronize(stream); }
 FAKE CUresult cuStreamCreate(CUstream *stream, unsigned flags) {
   return lost ? lost : emulated().streamCreate(stream, flags);

@@ -35,6 +35,58 @@ END: ret;
 .visible .entry nothing() { ret; }
 """
 
+# Each block writes its rank to the shared memory of the block beside it; and blocks that wait for all others.
+RANKS = """.version 8.0
+.target sm_90
+.address_size 64
+.visible .entry ranks(.param .u64 out) .explicitcluster .maxclusterrank 4 {
+  .reg .b32 %r<8>; .reg .b64 %rd<4>; .reg .pred %p<2>;
+  .shared .align 4 .b32 s;
+  mov.u32 %r1, %cluster_ctarank;
+  xor.b32 %r2, %r1, 1;
+  mov.u32 %r3, s;
+  mapa.shared::cluster.u32 %r4, %r3, %r2;
+  barrier.cluster.arrive;
+  barrier.cluster.wait;
+  mov.u32 %r5, %tid.x;
+  setp.eq.u32 %p1, %r5, 0;
+  @%p1 st.shared::cluster.u32 [%r4], %r1;
+  barrier.cluster.arrive;
+  barrier.cluster.wait;
+  ld.shared.u32 %r6, [s];
+  ld.param.u64 %rd1, [out];
+  mov.u32 %r7, %ctaid.x;
+  mul.wide.u32 %rd2, %r7, 4;
+  add.s64 %rd1, %rd1, %rd2;
+  @%p1 st.global.u32 [%rd1], %r6;
+  ret;
+}
+.visible .entry all_at_once(.param .u64 out) {
+  .reg .b32 %r<8>; .reg .b64 %rd<4>; .reg .pred %p<2>;
+  ld.param.u64 %rd1, [out];
+  mov.u32 %r1, %tid.x;
+  mov.u32 %r2, %ctaid.x;
+  mul.wide.u32 %rd2, %r2, 4;
+  add.s64 %rd2, %rd1, %rd2;
+  setp.ne.u32 %p1, %r1, 0;
+  @%p1 bra END;
+  atom.global.exch.b32 %r3, [%rd2], 1;
+  xor.b32 %r2, %r2, 3;
+  mul.wide.u32 %rd2, %r2, 4;
+  add.s64 %rd2, %rd1, %rd2;
+AGAIN:
+  atom.global.exch.b32 %r3, [%rd2], 1;
+  setp.ne.u32 %p1, %r3, 1;
+  @%p1 bra AGAIN;
+END: ret;
+}
+"""
+
+
+def npy_tail(path, count):
+    with open(path, "rb") as file:
+        return file.read()[-count:]
+
 
 MISSING = """.version 8.6
 .target sm_100a
@@ -74,6 +126,21 @@ class EmulateTest(unittest.TestCase):
 
     def rows(self, name, *more):
         return ("--grid", "4", "--block", "64", os.path.join(PTX, name), "--arg", "in:x.npy", "--arg", "out:s.npy,f32,4", "--arg", "i32:96", *more)
+
+    def test_clusters_and_cooperative_grids(self):
+        with open(self.path("ranks.ptx"), "w") as file:
+            file.write(RANKS)
+        out = ("ranks.ptx", "--grid", "4", "--arg", "out:r.npy,u32,4")
+        self.expect(0, *out, "--kernel", "ranks", "--cluster", "2")
+        self.assertEqual([int.from_bytes(npy_tail(self.path("r.npy"), 16)[4 * i:4 * i + 4], "little") for i in range(4)], [1, 0, 1, 0])
+        self.expect(2, *out, "--kernel", "ranks", "--cluster", "3", error="grid (4, 1, 1) is not a multiple of the cluster (3, 1, 1)")
+        self.expect(2, *out, "--kernel", "ranks", "--cluster", "0,2", error="a dimension of the cluster (0, 2, 1) is 0")
+        self.expect(2, *out, "--kernel", "ranks", "--cluster", "two", error="is not X, X,Y or X,Y,Z")
+        self.expect(2, *out, "--kernel", "ranks", "--device", "sm_80", error="is for 'sm_90' and cannot run on the emulated sm_80")
+        self.expect(1, *out, "--kernel", "ranks", "--cluster", "1", error="mapa to the block of rank 1 in a cluster of 1")
+        self.expect(0, *out, "--kernel", "all_at_once", "--cooperative")
+        listed = self.expect(0, "ranks.ptx", "--list").stdout
+        self.assertIn("ranks(out: 8 bytes) needs --cluster clusters of at most 4 blocks", listed)
 
     def test_runs(self):
         self.expect(0, *self.rows("row_sums.ptx"))

@@ -24,7 +24,7 @@ bool parseDimensions(const std::string &text, unsigned *sizes) {
 }
 
 std::string dimensions(const std::string &text) {
-  unsigned sizes[3];
+  unsigned sizes[3] = {};
   return parseDimensions(text, sizes) ? "" : "'" + text + "' is not X, X,Y or X,Y,Z";
 }
 
@@ -39,7 +39,7 @@ int main(int argc, char **argv) {
   CLI::App app("Runs a kernel of a PTX file without a GPU and checks every access, barrier and asynchronous copy.\n");
   app.set_version_flag("--version", "fourfold-emulate 0.1.0");
   LaunchRequest request;
-  std::string path, grid = "1", block = "32", check = "full";
+  std::string path, grid = "1", block = "32", cluster, check = "full";
   std::vector<std::string> arguments;
   std::string profile, gpuName;
   bool list = false, checkOnly = false, json = false;
@@ -47,6 +47,8 @@ int main(int argc, char **argv) {
   app.add_option("--kernel", request.kernel, "Kernel; may be left out where the file has one");
   app.add_option("--grid", grid, "Blocks: X, X,Y or X,Y,Z")->capture_default_str()->check(dimensions);
   app.add_option("--block", block, "Threads of a block: X, X,Y or X,Y,Z")->capture_default_str()->check(dimensions);
+  app.add_option("--cluster", cluster, "Blocks of a cluster: X, X,Y or X,Y,Z; default: what the kernel requires")->check(dimensions);
+  app.add_flag("--cooperative", request.isCooperative, "All blocks run at once, as grid-wide barriers of cooperative groups need it");
   app.add_option("--shared", request.sharedBytes, "Bytes of dynamic shared memory")->capture_default_str();
   app.add_option("--arg", arguments, "An argument, see below; once for each parameter")->allow_extra_args(false);
   app.add_option("--device", request.target, "Emulated device: sm_80, sm_90a, sm_100a or sm_120a; default: what the PTX is for");
@@ -77,6 +79,10 @@ int main(int argc, char **argv) {
   }
   parseDimensions(grid, request.grid);
   parseDimensions(block, request.block);
+  if (!cluster.empty()) {
+    std::fill_n(request.cluster, 3, 1u);
+    parseDimensions(cluster, request.cluster);
+  }
   request.checks = check == "none"   ? emulator::CheckLevel::None
                    : check == "fast" ? emulator::CheckLevel::Fast
                                      : emulator::CheckLevel::Full;

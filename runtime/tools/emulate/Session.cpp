@@ -132,6 +132,13 @@ std::string Session::describe(const emulator::Function &kernel) const {
   };
   bounds("at most", kernel.maxThreads);
   bounds("exactly", kernel.requiredThreads);
+  bounds("clusters of", kernel.requiredCluster);
+  if (kernel.isExplicitCluster && !kernel.requiredCluster[0])
+    text += " needs --cluster";
+  if (kernel.countsClusters)
+    text += ", --grid counts those";
+  if (kernel.maxClusterRank)
+    text += fmt::format(" clusters of at most {} blocks", kernel.maxClusterRank);
   return text;
 }
 
@@ -254,10 +261,27 @@ Status Session::run(LaunchRequest &request, std::string *finding) {
   if (request.sharedBytes > 48 * 1024 &&
       driver.funcSetAttribute(function, kFunctionMaxDynamicSharedBytes, static_cast<int>(request.sharedBytes)) != kSuccess)
     return driverError(fmt::format("--shared {}", request.sharedBytes));
+  // And one that has larger clusters than every device takes.
+  if (uint64_t{request.cluster[0]} * request.cluster[1] * request.cluster[2] > 8 &&
+      driver.funcSetAttribute(function, kFunctionNonPortableClusterSizeAllowed, 1) != kSuccess)
+    return driverError("--cluster");
   emulator::resetCounters();
-  CUresult code = driver.launchKernel(function, request.grid[0], request.grid[1], request.grid[2], request.block[0],
-                                      request.block[1], request.block[2], request.sharedBytes, nullptr, params.data(), nullptr);
-  if (code == kErrorInvalidValue || code == kErrorNotSupported)
+  LaunchAttribute attributes[2];
+  LaunchConfig config;
+  std::copy_n(request.grid, 3, config.grid);
+  std::copy_n(request.block, 3, config.block);
+  config.sharedBytes = request.sharedBytes;
+  config.attributes = attributes;
+  if (request.cluster[0] || request.cluster[1] || request.cluster[2]) {
+    attributes[config.numAttributes].id = kLaunchClusterDimension;
+    std::copy_n(request.cluster, 3, attributes[config.numAttributes++].value.clusterDim);
+  }
+  if (request.isCooperative) {
+    attributes[config.numAttributes].id = kLaunchCooperative;
+    attributes[config.numAttributes++].value.number = 1;
+  }
+  CUresult code = driver.launchKernelEx(&config, function, params.data(), nullptr);
+  if (code == kErrorInvalidValue || code == kErrorInvalidClusterSize || code == kErrorCooperativeLaunchTooLarge || code == kErrorNotSupported)
     return {StatusCode::InvalidArgument, emulator::lastFinding()};
   if (code != kSuccess) {
     const char *name = nullptr;

@@ -16,6 +16,8 @@ struct LaunchRequest {
   std::string target; ///< "sm_90a"; empty: what the PTX is for
   std::string kernel; ///< empty: the only one
   unsigned grid[3] = {1, 1, 1}, block[3] = {1, 1, 1};
+  unsigned cluster[3] = {0, 0, 0}; ///< zeros: what the kernel requires, or none
+  bool isCooperative = false;
   unsigned sharedBytes = 0;
   std::vector<Argument> arguments;
   emulator::CheckLevel checks = emulator::CheckLevel::Full;
