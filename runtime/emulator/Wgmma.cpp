@@ -82,6 +82,13 @@ std::vector<uint8_t> WgmmaState::read(Warp &warp, const Instr &in, const MatrixD
     uint32_t address = matrix.chunkAddress(row, column, isKMajor);
     asyncProxyReads(warp, in, -1, address, 16);
     LanePointer pointer = checkedPointer(warp, in, 0, Space::Shared, address, 16, AccessKind::Read);
+    // No lane reads: once the warp has waited for the step, any of its lanes may write there. Until then, the step finds what changed.
+    SharedMemory &shared = warp.block->shared;
+    if (!shared.history.empty())
+      shared.visitHistory(address, 16, [&](WordHistory &word, uint32_t) {
+        if (word.reader == warp.index)
+          word.readLane = kUnknownLane;
+      });
     for (uint32_t i = 0; warp.checks && i < 16; ++i)
       if (pointer.shadow[i] == kByteUnwritten)
         report(warp, in, -1, device::kErrorLaunchFailed,

@@ -165,6 +165,53 @@ TEST(WgmmaFindings, MissingProxyFence) {
   EXPECT_EQ(run("", "", nullptr, CheckLevel::Full, body), "");
 }
 
+TEST(WgmmaFindings, OperandsMayBeOverwrittenByTheWarpThatReadThem) {
+  // A in shared memory, of which each warp reads 512 bytes of its own; afterwards its lanes write where another of them had.
+  std::string body = R"(
+    mov.u32 %r1, %tid.x;
+    mov.u32 %r2, memory;
+    shl.b32 %r3, %r1, 4;
+    add.u32 %r3, %r3, %r2;
+    mov.b32 %r4, 0x3f803f80;
+    st.shared.v4.b32 [%r3], {%r4, %r4, %r4, %r4};
+    setp.lt.u32 %p1, %r1, 16;
+    @%p1 st.shared.v4.b32 [%r3+2048], {%r4, %r4, %r4, %r4};
+    fence.proxy.async.shared::cta;
+    bar.sync 0;
+    shr.u32 %r5, %r2, 4;
+    cvt.u64.u32 %rd1, %r5;
+    or.b64 %rd1, %rd1, 0x0000001000080000;
+    add.u64 %rd2, %rd1, 128;
+    mov.f32 %f0, 0f00000000;
+    mov.f32 %f1, %f0;
+    mov.f32 %f2, %f0;
+    mov.f32 %f3, %f0;
+    xor.b32 %r6, %r3, 16;
+    wgmma.fence.sync.aligned;
+    wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%f0, %f1, %f2, %f3}, %rd1, %rd2, 1, 1, 1, 0, 0;
+    wgmma.commit_group.sync.aligned;
+    wgmma.wait_group.sync.aligned 0;
+    st.shared.b32 [%r6], %r4;
+    mul.wide.u32 %rd3, %r1, 4;
+    add.u64 %rd3, %rd3, %rd0;
+    st.global.f32 [%rd3], %f0;
+    ret;
+)";
+  auto launch = [&](const std::string &text) {
+    Device device("sm_90a");
+    EXPECT_EQ(device.load(kernel(1, text, ".shared .align 128 .b8 memory[2304];", "sm_90a", "8.0")), kSuccess) << lastFinding();
+    return device.launch("k", 1, 128, 0, device.alloc(512)) == kSuccess ? "" : lastFinding();
+  };
+  EXPECT_EQ(launch(body), "");
+  std::string write = "    st.shared.b32 [%r6], %r4;\n", wait = "    wgmma.wait_group", early = body;
+  early.erase(early.find(write), write.size()).insert(early.find(wait), "    st.shared.b32 [%r6], 0;\n");
+  EXPECT_NE(launch(early), "");
+  // B is read by all warps.
+  std::string other = body;
+  other.replace(other.find(write), write.size(), "    @%p1 st.shared.b32 [%r3+2048], %r4;\n");
+  expectIn("shared-memory race", launch(other));
+}
+
 TEST(WgmmaFindings, MissingWait) {
   expectIn("which has not been waited for (wgmma.wait_group)", run(kFence, ""));
   expectIn("reads an accumulator of the wgmma", run(kFence, "wgmma.commit_group.sync.aligned;\n"));
