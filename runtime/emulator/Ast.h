@@ -86,7 +86,7 @@ struct Function {
   unsigned requiredThreads[3] = {0, 0, 0};
   unsigned requiredCluster[3] = {0, 0, 0};
   unsigned maxClusterRank = 0;
-  bool isExplicitCluster = false;
+  bool isExplicitCluster = false, countsClusters = false;
   int minBlocks = 0;
 };
 

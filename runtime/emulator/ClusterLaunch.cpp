@@ -56,6 +56,8 @@ int checkClusters(const Context &context, const LoadedFunction &function, Launch
     return refuse(device::kErrorInvalidClusterSize,
                   fmt::format("cluster {} of {} blocks is above the limit: 8, or 16 after cuFuncSetAttribute(NON_PORTABLE_CLUSTER_SIZE_ALLOWED)",
                               text(shape.cluster), size));
+  for (int i = 0; i < 3 && kernel.countsClusters; ++i)
+    shape.grid[i] *= shape.cluster[i];
   for (int i = 0; i < 3; ++i)
     if (shape.grid[i] % shape.cluster[i])
       return refuse(device::kErrorInvalidValue,

@@ -44,6 +44,7 @@ Kernel Decoder::run() {
   std::memcpy(kernel.requiredCluster, entry.requiredCluster, sizeof(kernel.requiredCluster));
   kernel.maxClusterRank = entry.maxClusterRank;
   kernel.needsExplicitCluster = entry.isExplicitCluster;
+  kernel.countsClusters = entry.countsClusters;
 
   Frame top{&entry, {}, {}, {}, 0, 0};
   std::vector<Place> params;

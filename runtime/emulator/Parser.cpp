@@ -304,6 +304,8 @@ private:
         ;
       else if (accept(".explicitcluster"))
         function_.isExplicitCluster = true;
+      else if (accept(".blocksareclusters"))
+        function_.countsClusters = true;
       else if (accept(".reqnctapercluster"))
         dimensions(function_.requiredCluster);
       else if (accept(".maxclusterrank"))
@@ -312,8 +314,6 @@ private:
         integer();
       else if (accept(".pragma"))
         skipLine();
-      else if (at(".blocksareclusters"))
-        fail("'.blocksareclusters', which makes a grid one of clusters, is not supported: launch as many blocks as are meant");
       else
         break;
     }

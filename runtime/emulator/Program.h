@@ -123,6 +123,7 @@ struct Kernel {
   unsigned requiredCluster[3] = {0, 0, 0}; // .reqnctapercluster
   unsigned maxClusterRank = 0;             // blocks; 0: no limit of the kernel's own
   bool needsExplicitCluster = false;
+  bool countsClusters = false; // .blocksareclusters: a launch gives the grid in clusters
   bool usesClusters = false; // has an instruction that can tell
   bool sharesByFlags = false; // uses volatile, atomic or acquire/release shared accesses: races cannot be told
   std::vector<std::string> mmaKinds;

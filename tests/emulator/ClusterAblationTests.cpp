@@ -84,7 +84,7 @@ TEST(ClusterAblation, WhatIsTakenOutIsMissed) {
     return code;
   }, {"barrier.cluster.arrive", "bar.sync"});
   each("cluster_ring", runner("cluster_ring", {two, {64, 1, 1}, two}, 128, 7), {"barrier.cluster.arrive"});
-  each("cluster_exchange", runner("cluster_exchange", {two, warp, two}, 64, 7),
+  each("cluster_exchange", runner("cluster_exchange", {two, warp, two}, 64, 11),
        {"barrier.cluster.arrive", "mbarrier.try_wait", "fence.mbarrier_init", "mbarrier.arrive.release.cluster"});
   each("cluster_count", runner("cluster_count", {two, warp, two}, 1), {"barrier.cluster.arrive", "mbarrier.try_wait"});
   each("cluster_copy", [](Device &device, std::vector<int> *found) {

@@ -88,6 +88,19 @@ TEST(ClusterFindings, OtherBlocksAddressesWhereOwnAreTaken) {
   EXPECT_EQ(out[32], 16u);
 }
 
+TEST(ClusterFindings, AtomicsOnOtherBlocks) {
+  std::string zero = "@%p0 st.shared.v2.u32 [%r3], {%r1, %r1};\n", all = "ld.shared.u32 %r21, [%r3];\n" + kKeep;
+  std::string add = "atom.shared::cluster.add.u32 %r20, [%r13], 2;\nred.shared::cluster.add.u32 [%r13], 1;\n";
+  std::vector<uint32_t> out = run(kSuccess, zero + kSync + add + kSync + all);
+  EXPECT_EQ(out[0], 96u);
+  EXPECT_EQ(out[32], 97u);
+  std::string generic = "cvt.u64.u32 %rd20, %r13;\ncvta.shared::cluster.u64 %rd21, %rd20;\natom.add.u32 %r20, [%rd21], 3;\n";
+  EXPECT_EQ(run(kSuccess, zero + kSync + generic + kSync + all)[0], 96u);
+  run(kErrorLaunchFailed, zero + add + kSync + all, {"which may not have started"});
+  run(kErrorIllegalAddress, zero + kSync + "atom.shared.add.u32 %r20, [%r13], 2;\n" + kSync, {"the block's own shared memory (.shared::cta)"});
+  run(kErrorLaunchFailed, zero + kSync + "@%p2 " + add.substr(0, add.find('\n') + 1) + "@%p1 bra END;\n", {"may have ended before"});
+}
+
 TEST(ClusterFindings, RacesBetweenBlocks) {
   std::string writePeer = "add.u32 %r20, %r0, 7;\nst.shared::cluster.u32 [%r14], %r20;\n";
   // A write that nothing orders before the owner's read, in either order of running: block 1 goes on first.
@@ -238,6 +251,7 @@ TEST(ClusterLaunch, WhatTheHostGotWrong) {
   auto entry = [&](const std::string &name, const std::string &directives) { entries += ".visible .entry " + name + "()\n" + directives + "\n{\nret;\n}\n"; };
   entry("plain", "");
   entry("pair", ".reqnctapercluster 2, 1, 1\n.explicitcluster");
+  entry("byClusters", ".reqntid 32, 1, 1\n.reqnctapercluster 2, 1, 1\n.blocksareclusters");
   entry("ask", ".explicitcluster");
   entry("atMost4", ".explicitcluster\n.maxclusterrank 4");
   Device device("sm_90a");
@@ -258,6 +272,8 @@ TEST(ClusterLaunch, WhatTheHostGotWrong) {
   launch(kSuccess, "pair", {4, 1, 1}, {0, 0, 0});
   launch(kErrorInvalidValue, "pair", {3, 1, 1}, {0, 0, 0}, "not a multiple of the cluster (2, 1, 1)");
   launch(kErrorInvalidValue, "pair", {4, 1, 1}, {4, 1, 1}, "is not the .reqnctapercluster (2, 1, 1)");
+  launch(kSuccess, "byClusters", {3, 1, 1}, {0, 0, 0});
+  EXPECT_EQ(kernelRecords().back().grid[0], 6u);
   launch(kErrorInvalidClusterSize, "ask", {4, 1, 1}, {0, 0, 0}, ".explicitcluster");
   launch(kSuccess, "ask", {4, 1, 1}, {1, 1, 1});
   launch(kSuccess, "atMost4", {8, 1, 1}, {4, 1, 1});
@@ -282,6 +298,32 @@ TEST(ClusterLaunch, WhatTheHostGotWrong) {
   EXPECT_EQ(value, 0);
   // None of them ends the context.
   launch(kSuccess, "plain", {2, 1, 1}, {2, 1, 1});
+}
+
+TEST(ClusterLaunch, KernelsThatDoNotAsk) {
+  // A sum of 64 threads over shared memory, and a block's number: the same with clusters as without.
+  std::string body = "mov.u32 %r0, %tid.x;\nmov.u32 %r1, data;\nshl.b32 %r2, %r0, 2;\nadd.u32 %r2, %r1, %r2;\nst.shared.u32 [%r2], %r0;\nbar.sync 0;\n"
+                     "mov.u32 %r3, 0;\nmov.u32 %r4, 0;\nLOOP: shl.b32 %r5, %r4, 2;\nadd.u32 %r5, %r1, %r5;\nld.shared.u32 %r6, [%r5];\nadd.u32 %r3, %r3, %r6;\n"
+                     "add.u32 %r4, %r4, 1;\nsetp.lt.u32 %p0, %r4, 64;\n@%p0 bra LOOP;\nmov.u32 %r7, %ctaid.x;\nmov.u32 %r8, %ctaid.y;\n"
+                     "mad.lo.u32 %r7, %r8, 4, %r7;\nadd.u32 %r3, %r3, %r7;\nmul.wide.u32 %rd1, %r7, 256;\nadd.s64 %rd0, %rd0, %rd1;\nmul.wide.u32 %rd1, %r0, 4;\n"
+                     "add.s64 %rd0, %rd0, %rd1;\nst.global.u32 [%rd0], %r3;\n";
+  std::vector<uint32_t> results[3];
+  uint64_t instructions[3];
+  for (unsigned i = 0; i < 3; ++i) {
+    Device device("sm_90a");
+    ASSERT_EQ(device.load(kernel(1, body, kGlobals, "sm_90a")), kSuccess) << lastFinding();
+    CUdeviceptr out = device.alloc(16 * 256);
+    ASSERT_EQ(launchShape(device, "k", {{4, 4, 1}, {64, 1, 1}, i == 0 ? Dims{0, 0, 0} : i == 1 ? Dims{2, 2, 1} : Dims{4, 1, 1}, i == 2}, out), kSuccess)
+        << lastFinding();
+    results[i] = device.download<uint32_t>(out, 16 * 64);
+    instructions[i] = counters().totalWarpInstructions();
+    EXPECT_EQ(counters().blocks, 16u);
+  }
+  EXPECT_EQ(results[0][5 * 64], 63u * 32 + 5);
+  for (unsigned i = 1; i < 3; ++i) {
+    EXPECT_EQ(results[i], results[0]);
+    EXPECT_EQ(instructions[i], instructions[0]);
+  }
 }
 
 TEST(ClusterLaunch, OldDevicesHaveNoClusters) {

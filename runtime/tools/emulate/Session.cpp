@@ -124,6 +124,8 @@ std::string Session::describe(const emulator::Function &kernel) const {
   bounds("clusters of", kernel.requiredCluster);
   if (kernel.isExplicitCluster && !kernel.requiredCluster[0])
     text += " needs --cluster";
+  if (kernel.countsClusters)
+    text += ", --grid counts those";
   if (kernel.maxClusterRank)
     text += fmt::format(" clusters of at most {} blocks", kernel.maxClusterRank);
   return text;
