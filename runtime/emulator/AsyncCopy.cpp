@@ -3,6 +3,7 @@
 
 #include "Access.h"
 #include "AsyncProxy.h"
+#include "Cluster.h"
 #include "Decoder.h"
 #include "Mbarrier.h"
 
@@ -40,6 +41,7 @@ void issue(Warp &warp, const Instr &in, uint32_t mask) {
     if (!(mask >> lane & 1))
       continue;
     LanePointer target = checkedPointer(warp, in, lane, Space::Shared, to[lane], in.bytes, AccessKind::Write);
+    to[lane] = sharedPlace(warp, in, lane, to[lane], false).offset; // without the block's own rank
     uint32_t bytes = in.flags & 1 ? size[lane] : in.bytes;
     if (bytes > in.bytes)
       report(warp, in, lane, device::kErrorLaunchFailed,

@@ -82,6 +82,10 @@ TEST(ClusterFindings, OtherBlocksAddressesWhereOwnAreTaken) {
   run(kErrorIllegalAddress, kWrite + kSync + "ld.shared.u32 %r21, [%r14];\n" + kKeep + kSync, {"the block's own shared memory (.shared::cta)", "of block (0, 0, 0)"});
   // The rank of one's own block leads to one's own memory.
   expectSevens(run(kSuccess, kWrite + "mapa.shared::cluster.u32 %r15, %r4, %r1;\nld.shared.u32 %r21, [%r15];\n" + kKeep));
+  std::string copy = "mapa.shared::cluster.u32 %r15, %r4, %r1;\ncp.async.ca.shared.global [%r15], [%rd11], 4;\ncp.async.wait_all;\n" + kReadOwn +
+                     "sub.u32 %r21, %r21, %r9;\nadd.u32 %r21, %r21, %r0;\nadd.u32 %r21, %r21, 7;\n";
+  expectSevens(run(kSuccess, copy + kKeep));
+  run(kErrorIllegalAddress, kSync + "cp.async.ca.shared.global [%r14], [%rd11], 4;\ncp.async.wait_all;\n" + kSync, {"the block's own shared memory (.shared::cta)"});
   std::string rank = "getctarank.shared::cluster.u32 %r21, %r14;\ngetctarank.shared::cluster.u32 %r22, %r4;\nmad.lo.u32 %r21, %r22, 16, %r21;\n";
   std::vector<uint32_t> out = run(kSuccess, rank + kKeep);
   EXPECT_EQ(out[0], 1u);

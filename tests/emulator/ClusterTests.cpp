@@ -160,6 +160,30 @@ TEST_P(Clusters, DependentLaunch) {
   EXPECT_EQ(device->download<int>(data, 32), std::vector<int>(32, 42));
 }
 
+TEST(ClusterChecks, EveryLevelComputesTheSame) {
+  std::vector<int> results[3];
+  CheckLevel levels[] = {CheckLevel::None, CheckLevel::Fast, CheckLevel::Full};
+  for (size_t i = 0; i < 3; ++i) {
+    Device device("sm_90a", levels[i]);
+    ASSERT_EQ(device.load(readText(FOURFOLD_SOURCE_DIR "/tests/emulator/corpus/clusters_O3_sm_90a.ptx")), kSuccess) << lastFinding();
+    CUdeviceptr ring = device.alloc(32 * 256), exchange = device.alloc(64 * 128), count = device.alloc(4 * 4), bins = device.upload(std::vector<int>(96));
+    std::vector<int> in(2000);
+    for (size_t j = 0; j < in.size(); ++j)
+      in[j] = static_cast<int>(j * j % 96);
+    ASSERT_EQ(launchShape(device, "cluster_ring", {{32, 1, 1}, {64, 1, 1}, {8, 1, 1}}, ring, 5), kSuccess) << lastFinding();
+    ASSERT_EQ(launchShape(device, "cluster_exchange", {{64, 1, 1}, {32, 1, 1}, {2, 1, 1}}, exchange, 9), kSuccess) << lastFinding();
+    ASSERT_EQ(launchShape(device, "cluster_count", {{16, 1, 1}, {64, 1, 1}, {4, 1, 1}}, count), kSuccess) << lastFinding();
+    ASSERT_EQ(launchShape(device, "cluster_histogram", {{8, 1, 1}, {64, 1, 1}, {4, 1, 1}, false, 96}, device.upload(in), 2000, bins, 96), kSuccess)
+        << lastFinding();
+    for (auto [address, words] : {std::pair<CUdeviceptr, size_t>{ring, 32 * 64}, {exchange, 64 * 32}, {count, 4}, {bins, 96}}) {
+      std::vector<int> found = device.download<int>(address, words);
+      results[i].insert(results[i].end(), found.begin(), found.end());
+    }
+  }
+  EXPECT_EQ(results[1], results[0]);
+  EXPECT_EQ(results[2], results[0]);
+}
+
 INSTANTIATE_TEST_SUITE_P(Compiled, Clusters,
                          ::testing::Values("O3_sm_90a", "O3_sm_120a", "G_sm_90a", "G_sm_120a", "clang_O3_sm_120a", "clang_O0_sm_90a", "nvrtc_sm_90a",
                                            "nvrtc_sm_120a"),
