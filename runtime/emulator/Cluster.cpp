@@ -77,7 +77,7 @@ SharedPlace peerPlace(Warp &warp, const Instr &in, int lane, uint64_t address, b
                        "before the first access to the shared memory of another block",
                        address, blockName(*target), rank));
   if (isAccess && !cluster->accesses.empty())
-    cluster->accesses[rank * cluster->warps.size() + warp.agent] = {cluster->clocks.now(warp.agent), &in};
+    cluster->accesses[rank * cluster->warps.size() + warp.agent] = {cluster->clocks.now(warp.agent), &in, lane, offset};
   return {target, offset};
 }
 
@@ -110,10 +110,10 @@ void endBlock(Block &block) {
   for (uint32_t agent = 0; agent < cluster->warps.size(); ++agent) {
     const Cluster::PeerAccess &access = cluster->accesses[block.rank * cluster->warps.size() + agent];
     if (access.in && access.time > known.clocks[agent])
-      report(cluster->warpOf(agent), *access.in, -1, device::kErrorLaunchFailed,
-             fmt::format("this accesses the shared memory of block {}, rank {} of the cluster, which may have ended before: that block has to "
-                         "wait, at a barrier.cluster or an mbarrier, until others have made their accesses",
-                         blockName(block), block.rank));
+      report(cluster->warpOf(agent), *access.in, access.lane, device::kErrorLaunchFailed,
+             fmt::format("this accesses address {:#x} in the shared memory of block {}, rank {} of the cluster, which may have ended before: that "
+                         "block has to wait, at a barrier.cluster or an mbarrier, until others have made their accesses",
+                         access.address, blockName(block), block.rank));
   }
 }
 

@@ -45,6 +45,8 @@ struct Cluster {
   struct PeerAccess {
     uint32_t time = 0;
     const Instr *in = nullptr;
+    int lane = 0;
+    uint32_t address = 0;
   };
   std::vector<PeerAccess> accesses; // [rank of the block that owns the memory][agent]
 

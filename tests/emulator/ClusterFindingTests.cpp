@@ -53,7 +53,7 @@ TEST(ClusterFindings, BlockEndsBeforeItsMemoryIsRead) {
   run(kErrorIllegalAddress, kWrite + kSync + "@%p2 bra END;\n" + kReadPeer + kKeep,
       {"block (0, 0, 0)", "is of block (1, 0, 0), rank 1", "has ended", "ld.shared::cluster"});
   run(kErrorLaunchFailed, kWrite + kSync + "@%p1 bra END;\n" + kReadPeer + kKeep,
-      {"block (1, 0, 0)", "the shared memory of block (0, 0, 0), rank 0 of the cluster, which may have ended before", "ld.shared::cluster"});
+      {"block (1, 0, 0)", "this accesses address 0x4fc in the shared memory of block (0, 0, 0), rank 0 of the cluster, which may have ended before", "thread (31, 0, 0)", "ld.shared::cluster"});
   // An arrival alone is enough for the block that reads, but not for the one that is read.
   std::string reads = kWrite + kSync + "@%p1 bra LAST;\n" + kReadPeer + kKeep + "barrier.cluster.arrive;\nbra END;\nLAST: ";
   expectSevens(run(kSuccess, reads + "st.global.u32 [%rd11], %r20;\n" + kSync));
