@@ -5,6 +5,7 @@
 // load meets all of them. The value is the median; the spread is that of the middle half of the repetitions.
 
 #include "bench/DeviceBench.h"
+#include "bench/EmulatorBench.h"
 #include "bench/LinearStep.h"
 #include "dialect/Numerics.h"
 #include "fourfold/Fourfold.h"
@@ -301,10 +302,12 @@ int main(int argc, char **argv) {
       ->check(CLI::Range(1, 1000));
   app.add_flag("--quick", options.quick, "Leave out the largest sizes");
   int deviceResult = -1;
+  int emulatorResult = -1;
   bench::addDeviceBench(app, &deviceResult);
+  bench::addEmulatorBench(app, &emulatorResult);
   CLI11_PARSE(app, argc, argv);
-  if (deviceResult >= 0)
-    return deviceResult;
+  if (deviceResult >= 0 || emulatorResult >= 0)
+    return std::max(deviceResult, emulatorResult);
   Status status = Bench(options).run();
   if (!status.ok()) {
     std::fprintf(stderr, "fourfold-bench: error: %s\n", status.message().c_str());

@@ -16,7 +16,7 @@ extern "C" {
 /* Receives one named result; the bytes are valid during the call only. */
 typedef void (*FourfoldSink)(void *user, const char *name, const void *bytes, size_t size);
 
-/* What to compile. Strings are NUL-terminated; `text` may hold MLIR text or bytecode. */
+/* What to compile. Strings are NUL-terminated; `text` is MLIR text. Bytecode is refused, except by "text". */
 typedef struct FourfoldCompileRequest {
   size_t structSize;
   const char *text;
@@ -24,8 +24,9 @@ typedef struct FourfoldCompileRequest {
   const char *fileName; /* for diagnostics */
   const char *function; /* NULL: the only function of the module */
   const char *target;   /* "sm_120a", ... */
-  const char *emit;     /* "ptx" (manifest and PTX), "plan", "kernels", "llvm", or "signature": a manifest
-                           without launches, for specs that are only evaluated */
+  const char *emit;     /* "ptx" (manifest and PTX), "plan", "kernels", "llvm", "signature": a manifest
+                           without launches, for specs that are only evaluated; or "text": of bytecode, which damaged
+                           can corrupt this process: only what is trusted, or in a process made for it */
   const char *const *absent; /* optional arguments that are left out */
   size_t numAbsent;
   const char *mode; /* NULL, "fast" or "faithful": how targets without FP4 tensor cores sum products */
@@ -102,7 +103,7 @@ typedef struct FourfoldHostRunRequest {
 typedef struct FourfoldCompilerApi {
   uint32_t abi;        /* FOURFOLD_COMPILER_ABI */
   const char *version; /* of the compiler and of LLVM, part of cache keys */
-  /* Sends "manifest" and "ptx"; or "plan", "kernels", "llvm", "signature" as asked. Warnings are sent as "warning".
+  /* Sends "manifest" and "ptx"; or "plan", "kernels", "llvm", "signature", "text" as asked. Warnings are sent as "warning".
      "volatile" says that the result depends on more than the request, such as files that the spec names: it must not be kept. */
   int32_t (*compile)(const FourfoldCompileRequest *request, FourfoldSink sink, void *user);
   /* Checks names, types and shapes of the inputs, then sends each function result under its name and, with `intermediates`, the

@@ -1,4 +1,4 @@
-// Reading specs: text or bytecode to a verified function whose values have names.
+// Reading specs: text to a verified function whose values have names; bytecode to text.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #ifndef FOURFOLD_COMPILER_FRONTEND_FRONTEND_H
@@ -40,10 +40,18 @@ struct ParsedSpec {
   mlir::func::FuncOp function;
 };
 
-/// Parses and verifies `text` (MLIR text or bytecode), picks `function` (empty: the only one of the module), checks
+/// Parses and verifies `text`, which must not be bytecode, picks `function` (empty: the only one of the module), checks
 /// that it is a spec (one block, a body, a return) and names its values. Failures are diagnostics of the context.
 mlir::FailureOr<ParsedSpec> parseSpec(llvm::StringRef text, llvm::StringRef fileName, mlir::MLIRContext &context,
                                       llvm::StringRef function);
+
+/// True for bytes that begin as MLIR bytecode does.
+bool isBytecodeText(llvm::StringRef bytes);
+/// Reads and verifies bytecode, and prints it with its locations. LLVM's reader can crash, and corrupt memory, on damaged bytes: in this
+/// process it is for bytes from somebody who is trusted. Failures are diagnostics of the context.
+mlir::FailureOr<std::string> bytecodeToText(llvm::StringRef bytes, llvm::StringRef fileName, mlir::MLIRContext &context);
+/// The same in a child process (see runInChild), for any bytes: true and the text, or false and an error.
+bool guardedBytecodeToText(llvm::StringRef bytes, llvm::StringRef fileName, const mlir::DialectRegistry &registry, std::string *text);
 
 /// The name of an argument or of an op's result in a spec that `parseSpec` made; "" for values inside regions.
 ///

@@ -6,7 +6,6 @@
 #include "dialect/Fp4.h"
 
 #include "mlir/AsmParser/AsmParser.h"
-#include "mlir/Bytecode/BytecodeReader.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -51,52 +50,29 @@ static LogicalResult checkFunction(func::FuncOp function) {
   return success();
 }
 
-/// Text cannot say it, damaged bytecode can: an extent below 0 that is not `?`.
-static LogicalResult checkExtents(ModuleOp module) {
-  auto check = [](Operation *op, Type type) -> LogicalResult {
-    if (auto shaped = dyn_cast<ShapedType>(type); shaped && shaped.hasRank())
-      for (int64_t extent : shaped.getShape())
-        if (extent < 0 && !ShapedType::isDynamic(extent))
-          return op->emitOpError() << "has a type with the extent " << extent << "; the bytecode is damaged";
-    return success();
-  };
-  WalkResult walked = module.walk([&](Operation *op) {
-    for (Type type : op->getResultTypes())
-      if (failed(check(op, type)))
-        return WalkResult::interrupt();
-    for (Region &region : op->getRegions())
-      for (Block &block : region)
-        for (Type type : block.getArgumentTypes())
-          if (failed(check(op, type)))
-            return WalkResult::interrupt();
-    return WalkResult::advance();
-  });
-  return failure(walked.wasInterrupted());
-}
-
 FailureOr<ParsedSpec> parseSpec(llvm::StringRef text, llvm::StringRef fileName, MLIRContext &context,
                                 llvm::StringRef function) {
   llvm::StringRef name = fileName.empty() ? llvm::StringRef("<spec>") : fileName;
+  auto location = FileLineColLoc::get(&context, name, /*line=*/1, /*column=*/1);
+  if (isBytecodeText(text))
+    return emitError(location) << "is MLIR bytecode, which is not read here: LLVM's reader of it can corrupt memory when bytes are damaged. "
+                                  "Give its text, which 'fourfold-opt' prints",
+           failure();
   // The parser reads up to a terminating NUL, which `text` need not have.
   llvm::SourceMgr sources;
   sources.AddNewSourceBuffer(llvm::MemoryBuffer::getMemBufferCopy(text, name), llvm::SMLoc());
-  llvm::MemoryBufferRef buffer = sources.getMemoryBuffer(sources.getMainFileID())->getMemBufferRef();
 
   ParserConfig config(&context);
   Block block;
   AsmParserState state;
-  bool isText = !isBytecode(buffer);
-  if (failed(isText ? parseAsmSourceFile(sources, &block, config, &state) : readBytecodeFile(buffer, &block, config)))
+  if (failed(parseAsmSourceFile(sources, &block, config, &state)))
     return failure();
-  auto location = FileLineColLoc::get(&context, name, /*line=*/1, /*column=*/1);
   ParsedSpec result;
   result.module = detail::constructContainerOpForParserIfNecessary<ModuleOp>(&block, &context, location);
   if (!result.module)
     return failure();
-  if (!isText && failed(checkExtents(*result.module)))
-    return failure();
   FailureOr<func::FuncOp> picked = pickFunction(*result.module, function);
-  if (failed(picked) || failed(checkFunction(*picked)) || failed(nameValues(*picked, isText ? &state : nullptr)))
+  if (failed(picked) || failed(checkFunction(*picked)) || failed(nameValues(*picked, &state)))
     return failure();
   result.function = *picked;
   return result;

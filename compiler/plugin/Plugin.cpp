@@ -83,8 +83,18 @@ int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *
   if (!request || request->structSize < sizeof(FourfoldCompileRequest) || !request->text || !request->target)
     return reporter.fail("compile request is incomplete: expects text, target and the size of the struct");
   llvm::StringRef emit = request->emit ? request->emit : "ptx";
-  if (emit != "ptx" && emit != "plan" && emit != "kernels" && emit != "llvm" && emit != "signature")
-    return reporter.fail(("unknown output '" + emit + "'; expects signature, plan, kernels, llvm or ptx").str());
+  if (emit != "ptx" && emit != "plan" && emit != "kernels" && emit != "llvm" && emit != "signature" && emit != "text")
+    return reporter.fail(("unknown output '" + emit + "'; expects signature, text, plan, kernels, llvm or ptx").str());
+  if (emit == "text") {
+    Session session;
+    FailureOr<std::string> text = bytecodeToText({request->text, request->textSize}, asString(request->fileName), *session.context);
+    if (failed(text)) {
+      session.reportErrors(reporter, "the bytecode cannot be read");
+      return 1;
+    }
+    reporter.send("text", *text);
+    return 0;
+  }
   std::string why;
   const Target *target = findTarget(request->target, &why);
   if (!target)

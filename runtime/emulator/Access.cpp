@@ -3,6 +3,8 @@
 
 #include "Access.h"
 
+#include "Traffic.h"
+
 #include "AsyncProxy.h"
 #include "Cluster.h"
 #include "Mbarrier.h"
@@ -275,8 +277,7 @@ uint32_t loadLanes(Warp &warp, const Instr &in, uint32_t mask, Space space, cons
   if (space == Space::Shared) {
     countShared(counters.sharedLoads, mask, addresses, bytes);
   } else if (space == Space::Global || space == Space::Const) {
-    counters.globalBytesRead += static_cast<uint64_t>(__builtin_popcount(mask)) * bytes;
-    counters.globalSectorsRead += countSectors(mask, addresses, bytes);
+    countGlobal(*warp.block, GlobalAccess::Load, mask, addresses, bytes);
   }
   return good;
 }
@@ -295,8 +296,7 @@ void storeLanes(Warp &warp, const Instr &in, uint32_t mask, Space space, const u
   if (space == Space::Shared) {
     countShared(counters.sharedStores, mask, addresses, bytes);
   } else if (space == Space::Global) {
-    counters.globalBytesWritten += static_cast<uint64_t>(__builtin_popcount(mask)) * bytes;
-    counters.globalSectorsWritten += countSectors(mask, addresses, bytes);
+    countGlobal(*warp.block, GlobalAccess::Store, mask, addresses, bytes);
   }
 }
 
@@ -328,19 +328,6 @@ void countShared(SharedTraffic &traffic, uint32_t mask, const uint64_t *addresse
     traffic.wavefronts += static_cast<uint64_t>(most);
     traffic.minimum += static_cast<uint64_t>((distinct + 31) / 32);
   }
-}
-
-uint64_t countSectors(uint32_t mask, const uint64_t *addresses, uint32_t bytes) {
-  uint64_t sectors[64];
-  int count = 0;
-  for (int lane = 0; lane < kLanes; ++lane)
-    if (mask >> lane & 1)
-      for (uint64_t sector = addresses[lane] / 32; sector <= (addresses[lane] + bytes - 1) / 32; ++sector)
-        if (count == 0 || sectors[count - 1] != sector)
-          sectors[count++] = sector;
-  if (!std::is_sorted(sectors, sectors + count))
-    std::sort(sectors, sectors + count);
-  return static_cast<uint64_t>(std::unique(sectors, sectors + count) - sectors);
 }
 
 } // namespace emulator

@@ -37,8 +37,6 @@ void storeLanes(Warp &warp, const Instr &in, uint32_t mask, Space space, const u
 
 /// Adds the wavefronts of one shared access.
 void countShared(SharedTraffic &traffic, uint32_t mask, const uint64_t *addresses, uint32_t bytes);
-/// Distinct 32-byte sectors of one global access.
-uint64_t countSectors(uint32_t mask, const uint64_t *addresses, uint32_t bytes);
 
 } // namespace emulator
 } // namespace fourfold

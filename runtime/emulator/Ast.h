@@ -20,6 +20,11 @@ struct LoadError : std::runtime_error {
   int line;
 };
 
+/// Something that PTX has and the emulated device has not: the module loads, and an error comes when a kernel that reaches it is launched.
+struct Unsupported : LoadError {
+  using LoadError::LoadError;
+};
+
 /// State spaces of variables and addresses (PTX ISA 5.1).
 enum class Space : uint8_t { Generic, Global, Const, Shared, Local, Param };
 
@@ -43,6 +48,7 @@ struct Instruction {
   std::string opcode;
   std::vector<std::string> mods;
   std::vector<Operand> operands;
+  std::string unsupported; // why it is not, where the parser knows
 };
 
 struct Variable {
@@ -54,6 +60,7 @@ struct Variable {
   bool isExtern = false;
   bool isUnsized = false;
   int line = 0;
+  std::string unsupported; // why it cannot be used
   std::vector<uint8_t> initializer;
   struct Fixup {
     int64_t offset;
@@ -61,6 +68,7 @@ struct Variable {
     int64_t addend;
     bool generic;
     int bytes;
+    int shift; // the part of the address: LLVM initialises bytes by themselves where a struct is packed
   };
   std::vector<Fixup> fixups;
 };
@@ -88,6 +96,7 @@ struct Function {
   unsigned maxClusterRank = 0;
   bool isExplicitCluster = false, countsClusters = false;
   int minBlocks = 0;
+  std::string unsupported; // why it cannot be called or launched
 };
 
 struct ModuleAst {

@@ -6,6 +6,7 @@
 #include "Cluster.h"
 #include "Decoder.h"
 #include "Mbarrier.h"
+#include "Traffic.h"
 
 #include "runtime/device/Driver.h"
 
@@ -70,8 +71,7 @@ void issue(Warp &warp, const Instr &in, uint32_t mask) {
   }
   Counters &counters = warp.block->counters;
   countShared(counters.asyncCopies, mask, to, in.bytes);
-  counters.globalBytesRead += requested;
-  counters.globalSectorsRead += countSectors(reading, sources, in.bytes);
+  countGlobal(*warp.block, GlobalAccess::Copy, reading, sources, in.bytes, requested);
 }
 
 /// As a write of the agent at the time.

@@ -6,6 +6,7 @@
 #include "Access.h"
 #include "Cluster.h"
 #include "Mbarrier.h"
+#include "Traffic.h"
 
 #include "runtime/device/Driver.h"
 
@@ -150,21 +151,20 @@ std::string AsyncProxy::describeWaits() const {
 //===----------------------------------------------------------------------===//
 
 void AsyncProxy::count(const BulkCopy &copy, bool isLoad) {
-  uint64_t bytes = 0, sectors = 0;
-  const uint8_t *last = nullptr; // of the sector counted last, its first byte
+  // Rows of a box follow each other: what is contiguous is one range, so that a sector that two of them share counts once.
+  uint64_t start = 0, end = 0, sharedBytes = 0;
   for (const CopyPiece &piece : copy.pieces) {
-    bytes += piece.data ? piece.bytes : 0;
-    // Allocations start at multiples of 512 in either address space's sense: the host's are aligned alike.
-    for (const uint8_t *at = piece.data; at && at < piece.data + piece.bytes; ++at) {
-      const uint8_t *sector = at - reinterpret_cast<uintptr_t>(at) % 32;
-      sectors += sector != last;
-      last = sector;
-      at = sector + 31;
+    sharedBytes += piece.bytes;
+    if (!piece.data)
+      continue;
+    if (piece.global != end) {
+      countGlobalRange(block, isLoad, start, end - start);
+      start = piece.global;
     }
+    end = piece.global + piece.bytes;
   }
-  Counters &counters = block.counters;
-  (isLoad ? counters.globalBytesRead : counters.globalBytesWritten) += bytes;
-  (isLoad ? counters.globalSectorsRead : counters.globalSectorsWritten) += sectors;
+  countGlobalRange(block, isLoad, start, end - start);
+  countSharedBytes(block.counters.bulkCopies, sharedBytes);
 }
 
 void AsyncProxy::issueLoad(Warp &warp, BulkCopy copy) {

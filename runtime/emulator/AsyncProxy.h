@@ -22,6 +22,7 @@ inline constexpr uint32_t kNumCopiers = 32;
 struct CopyPiece {
   uint32_t shared = 0, bytes = 0;
   uint8_t *data = nullptr, *shadow = nullptr; // in global memory, or in shared memory that is copied to another block's
+  uint64_t global = 0;                        // its address in global memory
 };
 
 /// A bulk copy by one thread.

@@ -7,10 +7,12 @@
 #include "Cluster.h"
 #include "Decoder.h"
 #include "SmallFloat.h"
+#include "Traffic.h"
 
 #include "runtime/device/Driver.h"
 
 #include <cmath>
+#include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
 #include <mutex>
@@ -129,15 +131,21 @@ uint8_t *access(Warp &warp, const Instr &in, int lane, uint64_t address, uint32_
   return pointer.data;
 }
 
+/// Addresses of one space at a time: a generic one may lie in shared memory.
 void count(Warp &warp, const Instr &in, uint32_t mask, const uint64_t *addresses, uint32_t bytes) {
-  if (in.space == Space::Shared)
-    return;
-  Counters &counters = warp.block->counters;
-  uint64_t sectors = countSectors(mask, addresses, bytes), all = uint64_t{bytes} * static_cast<uint64_t>(__builtin_popcount(mask));
-  counters.globalBytesRead += all;
-  counters.globalBytesWritten += all;
-  counters.globalSectorsRead += sectors;
-  counters.globalSectorsWritten += sectors;
+  uint32_t shared = in.space == Space::Shared ? mask : 0;
+  uint64_t local[kLanes];
+  std::copy_n(addresses, kLanes, local);
+  if (in.space == Space::Generic)
+    for (uint32_t rest = mask; rest; rest &= rest - 1) {
+      int lane = __builtin_ctz(rest);
+      if (splitGeneric(local[lane]) == Space::Shared)
+        shared |= 1u << lane;
+    }
+  if (shared)
+    countShared(warp.block->counters.sharedAtomics, shared, local, bytes);
+  if (mask & ~shared)
+    countGlobal(*warp.block, GlobalAccess::Atomic, mask & ~shared, local, bytes);
 }
 
 /// .v2, .v4, .v8: each element on its own, in no order among each other. list: operands, list2: results.
@@ -266,8 +274,9 @@ bool decodeAtomic(Decoder &d) {
     if (d.take(names[i]))
       op = i;
   size_t elements = d.take("v2") ? 2 : d.take("v4") ? 4 : d.take("v8") ? 8 : 1;
-  while (!d.takePrefix("L2::").empty()) {
-  }
+  bool hasPolicy = false; // a cache policy, the last operand, changes no result
+  for (std::string hint; !(hint = d.takePrefix("L2::")).empty();)
+    hasPolicy |= hint == "L2::cache_hint";
   Type type = d.requireType();
   bool isCas = op == static_cast<int>(AtomicOp::Cas), isExtreme = op == static_cast<int>(AtomicOp::Min) || op == static_cast<int>(AtomicOp::Max);
   bool isHalf = isFloat(type) && type != Type::F32 && type != Type::F64, isWide = typeBits(type) == 128;
@@ -283,7 +292,8 @@ bool decodeAtomic(Decoder &d) {
   in.variant2 = static_cast<uint8_t>(type);
   in.bytes = static_cast<uint8_t>(typeBytes(type));
   size_t first = isAtom ? 1 : 0;
-  d.expectOperands(first + (isCas ? 3 : 2), first + (isCas ? 3 : 2));
+  size_t count = first + (isCas ? 3 : 2) + hasPolicy;
+  d.expectOperands(count, count);
   if (isAtom && elements == 1)
     in.dst = d.destination(d.operand(0), type);
   d.address(d.operand(first), space);

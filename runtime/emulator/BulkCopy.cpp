@@ -271,7 +271,7 @@ CopyPiece globalPiece(Warp &warp, const Instr &in, int lane, uint64_t global, ui
            fmt::format("a bulk copy of {} bytes at global address {:#x} is out of bounds: {}", bytes, global,
                        warp.launch->memory->describe(global, bytes)));
   warp.lastAllocation = allocation;
-  return {shared, bytes, allocation->at(global), allocation->shadowAt(global)};
+  return {shared, bytes, allocation->at(global), allocation->shadowAt(global), global};
 }
 
 bool takeReduction(Decoder &d) {

@@ -59,6 +59,9 @@ void restore(Warp &warp, const Callee &callee, const CallRecord &record, uint32_
 
 void enter(Warp &warp, const Instr &in, uint32_t mask, uint32_t index) {
   const Callee &callee = warp.kernel->callees[index];
+  if (!callee.missing.empty())
+    report(warp, in, __builtin_ctz(mask), device::kErrorIllegalInstruction,
+           fmt::format("function '{}' cannot be called here: {}", callee.name, callee.missing.front().message));
   if (callee.params.size() != in.list.size() || callee.returns.size() != in.list2.size())
     report(warp, in, __builtin_ctz(mask), device::kErrorIllegalInstruction,
            fmt::format("function '{}' has {} parameters and {} return values, the call gives {} and takes {}", callee.name,

@@ -30,6 +30,12 @@ struct Half {
   using Lane = uint32_t;
   static FOURFOLD_INLINE float get(Lane lane) { return numerics::decodeF16(static_cast<uint16_t>(lane)); }
 };
+struct FlushedHalf {
+  using Lane = uint32_t;
+  static FOURFOLD_INLINE float get(Lane lane) {
+    return numerics::decodeF16(static_cast<uint16_t>((lane & 0x7c00u) ? lane : lane & 0x8000u));
+  }
+};
 struct Brain {
   using Lane = uint32_t;
   static FOURFOLD_INLINE float get(Lane lane) { return numerics::decodeBF16(static_cast<uint16_t>(lane)); }
@@ -149,6 +155,26 @@ struct SetPairs {
   }
 };
 
+/// setp on pairs of halves: the first predicate is of the low halves, the second of the high ones.
+template <class Reader, Compare kCompare>
+struct SetpPairs {
+  static FOURFOLD_INLINE void run(Warp &warp, const Instr &in, uint32_t mask) {
+    const uint32_t *a = warp.reg<uint32_t>(in.src[0]), *b = warp.reg<uint32_t>(in.src[1]);
+    uint32_t low = 0, high = 0;
+    auto holds = [](uint32_t x, uint32_t y) {
+      return static_cast<uint32_t>(compareValues<kCompare>(Reader::get(x & 0xffff), Reader::get(y & 0xffff)));
+    };
+    for (int i = 0; i < kLanes; ++i) {
+      low |= holds(a[i], b[i]) << i;
+      high |= holds(a[i] >> 16, b[i] >> 16) << i;
+    }
+    uint32_t p = combine(warp, in, low), q = combine(warp, in, high);
+    setPredicate(warp, in.dst, p, mask);
+    if (in.flags & kHasSecond)
+      setPredicate(warp, in.dst2, q, mask);
+  }
+};
+
 template <template <class, Compare> class Body, class Reader>
 Handler integerCompare(Compare compare) {
   switch (compare) {
@@ -216,7 +242,7 @@ Handler pick(Type type, Compare compare, bool flush) {
   case Type::F64:
     return floatCompare<Body, Plain<double>>(compare);
   case Type::F16:
-    return flush ? nullptr : floatCompare<Body, Half>(compare);
+    return flush ? floatCompare<Body, FlushedHalf>(compare) : floatCompare<Body, Half>(compare);
   case Type::BF16:
     return floatCompare<Body, Brain>(compare);
   default:
@@ -254,9 +280,11 @@ struct Slct {
     const T *a = warp.reg<T>(in.src[0]), *b = warp.reg<T>(in.src[1]);
     const uint32_t *c = warp.reg<uint32_t>(in.src[2]);
     T *d = warp.reg<T>(in.dst);
+    bool flush = in.flags != 0;
+    auto selector = [&](uint32_t lane) { return flush ? FlushedFloat::get(lane) : fromLane<float>(lane); };
     for (int i = 0; i < kLanes; ++i)
       if (mask >> i & 1)
-        d[i] = (kFloatSelector ? fromLane<float>(c[i]) >= 0.0f : static_cast<int32_t>(c[i]) >= 0) ? a[i] : b[i];
+        d[i] = (kFloatSelector ? selector(c[i]) >= 0.0f : static_cast<int32_t>(c[i]) >= 0) ? a[i] : b[i];
   }
 };
 
@@ -321,7 +349,10 @@ bool decodeSet(Decoder &d, bool isSetp) {
   if (!isSetp && boolean == kBoolNone && (type == Type::F16x2 || type == Type::BF16x2))
     return decodeSetPairs(d, result, type, compare, flush);
   Instr &instr = d.out();
-  instr.handler = isSetp ? pick<Setp>(type, compare, flush) : pick<Set>(type, compare, flush);
+  bool isPair = type == Type::F16x2 || type == Type::BF16x2;
+  instr.handler = isSetp && isPair ? pick<SetpPairs>(type == Type::BF16x2 ? Type::BF16 : Type::F16, compare, flush)
+                  : isSetp         ? pick<Setp>(type, compare, flush)
+                                   : pick<Set>(type, compare, flush);
   if (!instr.handler)
     d.fail("the comparison does not fit the type");
   instr.instrClass = isFloat(type) ? InstrClass::Float : InstrClass::Integer;
@@ -376,7 +407,7 @@ bool decodeCompare(Decoder &d) {
     return true;
   }
   if (op == "slct") {
-    d.take("ftz");
+    instr.flags = d.take("ftz");
     Type type = d.requireType(), selector = d.requireType();
     d.expectOperands(4, 4);
     bool isFloatSelector = selector == Type::F32;

@@ -1,6 +1,7 @@
 // cvt (PTX ISA 9.7.9.21).
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
+#include "Convert.h"
 #include "Lanes.h"
 #include "SmallFloat.h"
 
@@ -14,8 +15,6 @@ namespace emulator {
 namespace {
 
 using namespace numerics;
-
-inline constexpr uint32_t kFlush = 1, kSaturate = 2, kSatFinite = 4, kRelu = 8, kToInteger = 16;
 
 Type typeOf(uint8_t value) { return static_cast<Type>(value); }
 
@@ -144,17 +143,6 @@ struct FromBF16 {
     return (a & 0x7fff) > 0x7f80 ? floatFromBits(0x7fffffffu) : decodeBF16(a);
   }
 };
-struct PairBF16 {
-  static FOURFOLD_INLINE uint32_t apply(float a, float b) {
-    return static_cast<uint32_t>(encodeBF16(a)) << 16 | encodeBF16(b);
-  }
-};
-struct PairE2M1 {
-  static FOURFOLD_INLINE uint32_t apply(float a, float b) {
-    return static_cast<uint32_t>(encodeE2M1(a)) << 4 | encodeE2M1(b);
-  }
-};
-
 /// Integer to integer: truncation or extension, optionally clamped.
 template <class R, class A>
 struct Clamp {
@@ -231,116 +219,6 @@ Handler resizeTo(Type to, Type from, bool clamp) {
   }
 }
 
-/// One element of a packed conversion.
-uint32_t encodeElement(Type to, float value, const Instr &in) {
-  Rounding rounding = static_cast<Rounding>(in.variant2);
-  if (in.flags & kRelu && !(value > 0) && value == value)
-    value = 0.0f;
-  bool satFinite = in.flags & kSatFinite;
-  switch (to) {
-  case Type::F16x2:
-    return encodeSmall(value, kFormatF16, rounding, satFinite);
-  case Type::BF16x2:
-    return encodeSmall(value, kFormatBF16, rounding, satFinite);
-  case Type::E4M3x2:
-    return encodeSmall(value, kFormatE4M3, rounding, true);
-  case Type::E5M2x2:
-    return encodeSmall(value, kFormatE5M2, rounding, true);
-  case Type::E2M1x2:
-    // NaN gives +6: the format has neither NaN nor infinity.
-    return encodeSmall(value, kFormatE2M1, rounding, true);
-  default: { // UE8M0x2: the exponent of |value|, rounded toward zero or up
-    uint32_t bits = floatBits(value) & 0x7fffffffu;
-    if (bits > 0x7f800000u)
-      return 0xff;
-    uint32_t exponent = bits >> 23;
-    if (rounding == Rounding::Up && (bits & 0x7fffffu) && !(exponent == 0 && bits <= 0x400000u))
-      ++exponent;
-    return exponent > 254 ? 254 : exponent;
-  }
-  }
-}
-
-int elementBits(Type type) { return typeBits(type) / 2; }
-
-float decodeElement(Type from, uint32_t bits) {
-  switch (from) {
-  case Type::F16x2:
-    return decodeF16(static_cast<uint16_t>(bits));
-  case Type::BF16x2:
-    return decodeBF16(static_cast<uint16_t>(bits));
-  case Type::E4M3x2:
-    return decodeE4M3(static_cast<uint8_t>(bits));
-  case Type::E5M2x2:
-    return decodeE5M2(static_cast<uint8_t>(bits));
-  case Type::E2M1x2:
-    return decodeE2M1(static_cast<uint8_t>(bits));
-  default:
-    return decodeUE8M0(static_cast<uint8_t>(bits));
-  }
-}
-
-/// Two elements from two f32 (the first goes high) or from one packed register.
-void convertPacked(Warp &warp, const Instr &in, uint32_t mask) {
-  Type to = typeOf(in.variant), from = static_cast<Type>(in.bytes);
-  int width = elementBits(to), fromWidth = elementBits(from);
-  const uint32_t *a = warp.reg<uint32_t>(in.src[0]), *b = warp.reg<uint32_t>(in.src[1]);
-  uint32_t *d = warp.reg<uint32_t>(in.dst);
-  for (int lane = 0; lane < kLanes; ++lane) {
-    if (!(mask >> lane & 1))
-      continue;
-    float high, low;
-    if (from == Type::F32) {
-      high = floatFromBits(a[lane]);
-      low = floatFromBits(b[lane]);
-    } else {
-      uint32_t keep = (1u << fromWidth) - 1;
-      high = decodeElement(from, a[lane] >> fromWidth & keep);
-      low = decodeElement(from, a[lane] & keep);
-    }
-    d[lane] = encodeElement(to, high, in) << width | encodeElement(to, low, in);
-  }
-}
-
-bool isPacked(Type type) {
-  return type == Type::F16x2 || type == Type::BF16x2 || type == Type::E4M3x2 || type == Type::E5M2x2 ||
-         type == Type::E2M1x2 || type == Type::UE8M0x2;
-}
-
-/// The packed conversions of PTX ISA 9.0.
-bool packedExists(Type to, Type from) {
-  bool toSmall = to == Type::E4M3x2 || to == Type::E5M2x2 || to == Type::E2M1x2;
-  if (from == Type::F32)
-    return isPacked(to);
-  if (from == Type::F16x2)
-    return to == Type::E4M3x2 || to == Type::E5M2x2;
-  if (from == Type::BF16x2)
-    return to == Type::UE8M0x2;
-  if (from == Type::UE8M0x2)
-    return to == Type::BF16x2;
-  return !toSmall && to == Type::F16x2;
-}
-
-bool decodePacked(Decoder &d, Type to, Type from) {
-  Instr &in = d.out();
-  if (!packedExists(to, from))
-    return false;
-  bool pair = from == Type::F32;
-  d.expectOperands(pair ? 3 : 2, pair ? 3 : 2);
-  in.dst = d.destination(d.operand(0), to);
-  in.src[0] = d.source(d.operand(1), from);
-  if (pair)
-    in.src[1] = d.source(d.operand(2), from);
-  bool plain = in.variant2 == 0 && !(in.flags & (kRelu | kFlush));
-  if (to == Type::BF16x2 && pair && plain && !(in.flags & kSatFinite))
-    in.handler = binary<PairBF16, uint32_t, float, float>();
-  else if (to == Type::E2M1x2 && pair && plain)
-    in.handler = binary<PairE2M1, uint32_t, float, float>();
-  else
-    in.handler = convertPacked;
-  return true;
-}
-
 } // namespace
 
 bool decodeConvert(Decoder &d) {
@@ -348,6 +226,8 @@ bool decodeConvert(Decoder &d) {
     return false;
   Instr &in = d.out();
   in.instrClass = InstrClass::Conversion;
+  if (d.take("pack"))
+    return decodeIntegerPack(d);
   static const char *const modes[] = {"rn", "rz", "rm", "rp", "rna"}, *const integerModes[] = {"rni", "rzi", "rmi",
                                                                                                "rpi"};
   bool hasMode = false;
@@ -369,8 +249,8 @@ bool decodeConvert(Decoder &d) {
   Type to = d.requireType(), from = d.requireType();
   in.variant = static_cast<uint8_t>(to);
   in.bytes = static_cast<uint8_t>(from);
-  if (isPacked(to) || isPacked(from))
-    return decodePacked(d, to, from);
+  if (isPackedFloat(to) || isPackedFloat(from))
+    return decodePackedConversion(d, to, from);
   d.expectOperands(2, 2);
   bool fromFloat = isFloat(from), toFloat = isFloat(to) || to == Type::TF32;
   if (fromFloat && !toFloat && !(in.flags & kToInteger))

@@ -84,7 +84,7 @@ void Decoder::decodeCall() {
     if (function.name == name && (function.hasBody || !callee))
       callee = &function;
   if (!callee)
-    fail(fmt::format("function '{}' is not defined in the module", name));
+    malformed(fmt::format("function '{}' is not defined in the module", name));
   auto count = [&](size_t found, size_t formal, const char *what) {
     if (found != formal)
       fail(fmt::format("function '{}' has {} {}s, the call gives {}", name, formal, what, found));
@@ -94,8 +94,11 @@ void Decoder::decodeCall() {
   if (!callee->hasBody)
     return decodeSupplied(name, *callee, argumentPlaces, returnPlaces);
 
-  if (std::find(active.begin(), active.end(), callee) != active.end() || frame->depth >= kMaxInlineDepth) {
+  // What alloca takes is given back on return.
+  bool allocates = std::any_of(callee->body.begin(), callee->body.end(), [](const Instruction &i) { return i.opcode == "alloca"; });
+  if (allocates || std::find(active.begin(), active.end(), callee) != active.end() || frame->depth >= kMaxInlineDepth) {
     uint32_t index = calleeIndex(*callee);
+    directCalls.emplace_back(regionIndex, index);
     emitCall(argumentPlaces, returnPlaces);
     out().target = index;
     return;
@@ -188,9 +191,17 @@ void Decoder::decodeCallees() {
     callee.baseSlot = allocate(32);
     callee.registers.push_back({callee.baseSlot, 4});
     region = &callee;
+    regionIndex = static_cast<uint32_t>(i);
     regionAddresses.clear();
     Frame body{&function, {}, {}, {}, 0, 0};
-    placeVariables(body, {}, {});
+    current = nullptr;
+    try {
+      placeVariables(body, {}, {});
+      callee.start = static_cast<uint32_t>(kernel.code.size());
+      inlineFunction(body);
+    } catch (const Unsupported &error) {
+      noteMissing(error);
+    }
     auto describe = [&](const std::vector<int> &formals) {
       std::vector<Callee::Place> places;
       for (int index : formals)
@@ -200,8 +211,6 @@ void Decoder::decodeCallees() {
     };
     callee.params = describe(function.params);
     callee.returns = describe(function.returns);
-    callee.start = static_cast<uint32_t>(kernel.code.size());
-    inlineFunction(body);
     kernel.code.emplace_back();
     out().flow = Flow::Return;
     out().instrClass = InstrClass::Control;
@@ -211,11 +220,29 @@ void Decoder::decodeCallees() {
       callee.registers.push_back({slot, 8});
     }
     region = nullptr;
+    regionIndex = kNone;
     kernel.callees.push_back(std::move(callee));
   }
   kernel.stackStart = kernel.localBytes;
-  if (!callees.empty())
+  if (!callees.empty() || usesStack)
     kernel.localBytes += kStackBytes;
+}
+
+/// What is missing in functions that the kernel reaches by name is missing in the kernel. Whether one is called through a pointer is seen
+/// when it is.
+void Decoder::spreadMissing() {
+  std::set<uint32_t> reached = {kNone};
+  for (size_t before = 0; before != reached.size();) {
+    before = reached.size();
+    for (auto [caller, callee] : directCalls)
+      if (reached.count(caller))
+        reached.insert(callee);
+  }
+  for (uint32_t index : reached)
+    if (index != kNone)
+      for (const MissingPart &part : kernel.callees[index].missing)
+        kernel.missing.push_back(part);
+  std::sort(kernel.missing.begin(), kernel.missing.end(), [](const MissingPart &a, const MissingPart &b) { return a.line < b.line; });
 }
 
 /// A slot that holds the address of an offset in the frame of the function being decoded: set on every entry.

@@ -22,18 +22,43 @@ T roundUp(T value, uint64_t unit) {
   return static_cast<T>((value + unit - 1) / unit * unit);
 }
 
+/// Of a kernel's parameters (PTX ISA 6.4.1), of a thread's local memory (CUDA C++ Programming Guide, technical specifications); of a block's
+/// shared memory more than any device has: the launch knows which it is.
+constexpr uint64_t kMaxParamBytes = 32764, kMaxLocalBytes = 512 << 10, kMaxSharedBytes = 16 << 20;
+
+/// Where the variable lies behind those that are placed.
+uint32_t place(uint32_t &used, const Variable &variable, uint64_t most, const char *space) {
+  uint64_t start = roundUp(uint64_t{used}, static_cast<uint64_t>(std::max(1, variable.alignment)));
+  if (start > most || static_cast<uint64_t>(variable.bytes) > most - start)
+    throw LoadError(variable.line, fmt::format("variable '{}' of {} bytes does not fit: {} ends at {}, and {} bytes are taken", variable.name,
+                                               variable.bytes, space, most, start));
+  used = static_cast<uint32_t>(start + static_cast<uint64_t>(variable.bytes));
+  return static_cast<uint32_t>(start);
+}
+
 } // namespace
 
 Decoder::Decoder(const DecodeContext &context, const Function &entry) : context(context), entry(entry) {}
 
-void Decoder::fail(const std::string &message) const {
+std::string Decoder::describe(const std::string &message) const {
   int line = current ? current->line : entry.line;
   std::string text;
   if (context.source && line >= 1 && static_cast<size_t>(line) <= context.source->size()) {
     text = (*context.source)[static_cast<size_t>(line) - 1];
     text.erase(0, text.find_first_not_of(" \t"));
   }
-  throw LoadError(line, fmt::format("kernel '{}', line {}: `{}`: {}", entry.name, line, text, message));
+  return fmt::format("kernel '{}', line {}: `{}`: {}", entry.name, line, text, message);
+}
+
+void Decoder::fail(const std::string &message) const { throw Unsupported(current ? current->line : entry.line, describe(message)); }
+void Decoder::malformed(const std::string &message) const { throw LoadError(current ? current->line : entry.line, describe(message)); }
+
+void Decoder::noteMissing(const LoadError &error) {
+  std::vector<MissingPart> &missing = region ? region->missing : kernel.missing;
+  for (const MissingPart &part : missing) // inlined more than once
+    if (part.line == error.line)
+      return;
+  missing.push_back({error.line, error.what()});
 }
 
 Kernel Decoder::run() {
@@ -50,20 +75,29 @@ Kernel Decoder::run() {
   std::vector<Place> params;
   for (int index : entry.params) {
     const Variable &param = entry.variables[static_cast<size_t>(index)];
-    kernel.paramBytes = roundUp(kernel.paramBytes, static_cast<uint64_t>(std::max(1, param.alignment)));
+    uint32_t offset = place(kernel.paramBytes, param, kMaxParamBytes, "the space of parameters");
     kernel.params.push_back(param);
-    kernel.paramOffsets.push_back(kernel.paramBytes);
-    params.push_back({Space::Param, kernel.paramBytes});
-    kernel.paramBytes += static_cast<uint32_t>(param.bytes);
+    kernel.paramOffsets.push_back(offset);
+    params.push_back({Space::Param, offset});
   }
-  placeVariables(top, params, {});
-  inlineFunction(top);
+  try {
+    placeVariables(top, params, {});
+    inlineFunction(top);
+  } catch (const Unsupported &error) {
+    noteMissing(error);
+  }
 
   kernel.code.emplace_back();
   out().flow = Flow::Exit;
   out().instrClass = InstrClass::Control;
   out().line = kernel.code.size() > 1 ? kernel.code[kernel.code.size() - 2].line : entry.line;
   decodeCallees();
+  spreadMissing();
+  if (!kernel.missing.empty()) { // never runs
+    kernel.code.clear();
+    return std::move(kernel);
+  }
+  kernel.costs.resize(kernel.code.size()); // what calls are made of: copies, and branches that inlining leaves out
   resolve();
   if (kernel.usesWgmma)
     guardWgmmaRegisters(kernel, uses);
@@ -85,33 +119,23 @@ void Decoder::placeVariables(Frame &target, const std::vector<Place> &params, co
     const Variable &variable = function.variables[i];
     if (target.places[i].space != Space::Generic)
       continue;
-    uint64_t alignment = static_cast<uint64_t>(std::max(1, variable.alignment));
     switch (variable.space) {
     case Space::Local:
     case Space::Param: // of a call: private to the thread, so it lives beside the local variables
-      {
-        uint32_t &used = region ? region->frameBytes : kernel.localBytes;
-        used = roundUp(used, alignment);
-        target.places[i] = {Space::Local, used};
-        used += static_cast<uint32_t>(variable.bytes);
-      }
+      target.places[i] = {Space::Local,
+                          place(region ? region->frameBytes : kernel.localBytes, variable, kMaxLocalBytes, "the local memory of a thread")};
       break;
     case Space::Shared: {
       std::string key = fmt::format("{}/{}", function.name, i);
       auto found = sharedPlaces.find(key);
-      if (found == sharedPlaces.end()) {
-        kernel.staticSharedEnd = roundUp(kernel.staticSharedEnd, alignment);
-        found = sharedPlaces.emplace(key, kernel.staticSharedEnd).first;
-        kernel.staticSharedEnd += static_cast<uint32_t>(variable.bytes);
-      }
+      if (found == sharedPlaces.end())
+        found = sharedPlaces.emplace(key, place(kernel.staticSharedEnd, variable, kMaxSharedBytes, "shared memory")).first;
       target.places[i] = {Space::Shared, found->second};
       break;
     }
     default:
-      throw LoadError(variable.line,
-                      fmt::format("variable '{}' of function '{}': global and constant variables inside a "
-                                  "function are not supported",
-                                  variable.name, function.name));
+      fail(fmt::format("variable '{}' of function '{}': global and constant variables inside a function are not supported",
+                       variable.name, function.name));
     }
   }
 }
@@ -124,6 +148,8 @@ uint32_t Decoder::allocate(int bits) {
 
 void Decoder::inlineFunction(Frame &target) {
   const Function &function = *target.function;
+  if (!function.unsupported.empty())
+    fail(fmt::format("function '{}': {}", function.name, function.unsupported));
   Frame *caller = frame;
   const Instruction *callerAst = current;
   frame = &target;
@@ -153,12 +179,29 @@ void Decoder::inlineFunction(Frame &target) {
 }
 
 void Decoder::decodeOne(const Instruction &instruction) {
+  size_t start = kernel.code.size();
+  try {
+    decodeSupported(instruction);
+  } catch (const Unsupported &error) {
+    noteMissing(error);
+    // Something must stand there: labels and branches count instructions. It is never executed.
+    kernel.code.resize(start);
+    kernel.code.emplace_back();
+    out().line = instruction.line;
+  }
+}
+
+void Decoder::decodeSupported(const Instruction &instruction) {
   current = &instruction;
   mods = instruction.mods;
+  if (!instruction.unsupported.empty())
+    fail(instruction.unsupported);
   if (instruction.opcode == "call")
     return decodeCall();
   kernel.code.emplace_back();
   out().line = instruction.line;
+  kernel.costs.resize(kernel.code.size());
+  kernel.costs.back() = costOf(instruction);
   if (instruction.guard >= 0) {
     out().guard = frame->slots[static_cast<size_t>(instruction.guard)];
     out().guardNegated = instruction.guardNegated;
@@ -169,10 +212,11 @@ void Decoder::decodeOne(const Instruction &instruction) {
     out().instrClass = InstrClass::Control;
     out().target = frame->depth > 0 ? frame->end : 0;
   } else {
-    bool known = decodeMove(*this) || decodeInteger(*this) || decodeBits(*this) || decodeCompare(*this) ||
+    bool known = decodeMinMax3(*this) || decodeMove(*this) || decodeInteger(*this) || decodeBits(*this) || decodeCompare(*this) ||
                  decodePairedFloat(*this) || decodeMixedFloat(*this) || decodeFloat(*this) || decodeHalf(*this) ||
-                 decodeConvert(*this) || decodeBulkCopy(*this) || decodeAsyncStore(*this) || decodeCluster(*this) || decodeMemory(*this) || decodeAtomic(*this) || decodeControl(*this) ||
-                 decodeWarpWide(*this) || decodeAsyncCopy(*this) || decodeMatrix(*this) || decodeWgmma(*this) || decodeMbarrier(*this);
+                 decodeConvert(*this) || decodeBulkCopy(*this) || decodeAsyncStore(*this) || decodeCluster(*this) || decodeMemoryRange(*this) || decodeMemory(*this) || decodeAtomic(*this) || decodeControl(*this) ||
+                 decodeWarpWide(*this) || decodeAsyncCopy(*this) || decodeMatrixBytes(*this) || decodeMatrix(*this) || decodeWgmma(*this) || decodeMbarrier(*this) ||
+                 decodeStack(*this);
     if (!known)
       fail(fmt::format("instruction '{}' with these operands is not supported by the emulated device",
                        instruction.opcode));
@@ -308,7 +352,7 @@ uint32_t Decoder::special(const std::string &name) {
                                                    "%envreg2",
                                                    "%cc"};
   if (!known.count(name))
-    fail(fmt::format("'{}' is neither a declared register nor a special register that the emulated device has", name));
+    fail(fmt::format("special register '{}' is not supported by the emulated device", name));
   auto [found, isNew] = kernel.specials.try_emplace(name, 0);
   if (isNew)
     found->second = allocate(64);
@@ -382,9 +426,11 @@ uint32_t Decoder::source(const Operand &operand, Type type) {
       for (size_t i = 0; i < functions.size(); ++i)
         if (functions[i].name == operand.name && functions[i].hasBody)
           return constant(functionAddress(i), bits);
-      fail(fmt::format("'{}' is not declared", operand.name));
+      malformed(fmt::format("'{}' is not declared", operand.name));
     }
     const Symbol &symbol = found->second;
+    if (!symbol.variable->unsupported.empty())
+      fail(fmt::format("variable '{}': {}", operand.name, symbol.variable->unsupported));
     if (symbol.space != Space::Shared)
       return constant(symbol.address + static_cast<uint64_t>(operand.value), bits);
     if (symbol.variable->isUnsized || symbol.variable->isExtern) {
@@ -397,14 +443,10 @@ uint32_t Decoder::source(const Operand &operand, Type type) {
       return slot;
     }
     std::string key = "/" + operand.name;
-    auto place = sharedPlaces.find(key);
-    if (place == sharedPlaces.end()) {
-      kernel.staticSharedEnd =
-          roundUp(kernel.staticSharedEnd, static_cast<uint64_t>(std::max(1, symbol.variable->alignment)));
-      place = sharedPlaces.emplace(key, kernel.staticSharedEnd).first;
-      kernel.staticSharedEnd += static_cast<uint32_t>(symbol.variable->bytes);
-    }
-    return constant(place->second + static_cast<uint64_t>(operand.value), bits);
+    auto taken = sharedPlaces.find(key);
+    if (taken == sharedPlaces.end())
+      taken = sharedPlaces.emplace(key, place(kernel.staticSharedEnd, *symbol.variable, kMaxSharedBytes, "shared memory")).first;
+    return constant(taken->second + static_cast<uint64_t>(operand.value), bits);
   }
   default:
     fail(fmt::format("an operand of '{}' has a form that is not supported", current->opcode));
@@ -475,7 +517,7 @@ uint32_t Decoder::labelByName(const std::string &name, int scope) {
     if (found != table.end())
       return frame->starts[static_cast<size_t>(found->second)];
   }
-  fail(fmt::format("label '{}' is not defined", name));
+  malformed(fmt::format("label '{}' is not defined", name));
 }
 
 uint32_t Decoder::label(const Operand &operand) {

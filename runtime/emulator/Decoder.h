@@ -38,7 +38,7 @@ struct RegisterUse {
 class Decoder {
 public:
   Decoder(const DecodeContext &context, const Function &entry);
-  /// Throws LoadError on anything unsupported.
+  /// What is unsupported is noted in Kernel::missing; throws LoadError where the PTX is wrong.
   Kernel run();
 
   // The instruction being decoded.
@@ -46,7 +46,10 @@ public:
   Instr &out() { return kernel.code.back(); }
   Kernel &result() { return kernel; }
 
+  /// The instruction is not one that the emulated device has: whoever reaches it cannot run.
   [[noreturn]] void fail(const std::string &message) const;
+  /// The module is wrong and does not load: a name that stands for nothing.
+  [[noreturn]] void malformed(const std::string &message) const;
   /// Removes a modifier; what is left over at the end is an error.
   bool take(std::string_view mod);
   /// Removes and returns the first modifier that starts with the prefix, or "".
@@ -76,6 +79,8 @@ public:
 
   uint32_t label(const Operand &operand);
   const std::vector<std::string> *branchTargets(const std::string &name) const;
+  /// Threads have a stack, as where functions are called.
+  void needStack() { usesStack = true; }
   uint32_t labelByName(const std::string &name, int scope);
 
 private:
@@ -93,7 +98,11 @@ private:
   };
 
   void inlineFunction(Frame &frame);
+  std::string describe(const std::string &message) const;
   void decodeOne(const Instruction &instruction);
+  void decodeSupported(const Instruction &instruction);
+  void noteMissing(const LoadError &error);
+  void spreadMissing();
   void decodeCall();
   void decodeSupplied(const std::string &name, const Function &callee, const std::vector<Place> &arguments, const std::vector<Place> &returns);
   void emitCall(const std::vector<Place> &arguments, const std::vector<Place> &returns);
@@ -116,10 +125,13 @@ private:
   std::vector<uint32_t> labels; // label id -> instruction
   std::vector<const Function *> active;
   std::vector<const Function *> callees; // as Kernel::callees
+  std::vector<std::pair<uint32_t, uint32_t>> directCalls; // by name: callers, kNone for the kernel, and callees
+  uint32_t regionIndex = kNone;          // of `region`
   Callee *region = nullptr;              // the called function that is being decoded, null for the kernel
   std::map<uint64_t, uint32_t> regionAddresses; // its slots for addresses of its variables, by offset
   std::map<std::pair<uint64_t, int>, uint32_t> constantSlots;
   std::map<std::string, uint32_t> sharedPlaces;
+  bool usesStack = false;
   uint32_t usedDynamicAlignment = 16;
   std::vector<uint32_t> dynamicConstants; // constants to be moved to the dynamic base
   std::vector<RegisterUse> uses;
@@ -144,6 +156,12 @@ bool decodeAsyncCopy(Decoder &decoder);
 bool decodeBulkCopy(Decoder &decoder);
 bool decodeMatrix(Decoder &decoder);
 bool decodeWgmma(Decoder &decoder);
+bool decodeMinMax3(Decoder &decoder);
+bool decodeStack(Decoder &decoder);
+/// Cache policies, prefetches and other instructions about ranges of memory; st.bulk.
+bool decodeMemoryRange(Decoder &decoder);
+/// ldmatrix and stmatrix of bytes, movmatrix.
+bool decodeMatrixBytes(Decoder &decoder);
 /// Puts guards before the instructions that touch registers of a wgmma.
 void guardWgmmaRegisters(Kernel &kernel, const std::vector<RegisterUse> &uses);
 

@@ -27,6 +27,9 @@ struct DeviceInfo {
 extern const DeviceInfo kDevices[];
 extern const int kNumDevices;
 
+/// Of every device.
+inline constexpr uint64_t kTotalMemory = uint64_t{8} << 30;
+
 /// One primary context a device.
 struct Context {
   int ordinal = 0;

@@ -46,7 +46,6 @@ thread_local std::string finding;
 uint64_t generation = 0;
 thread_local uint64_t currentGeneration = 0;
 
-constexpr size_t kTotalMemory = size_t{8} << 30;
 
 int failWith(int code, std::string text) {
   finding = std::move(text);
@@ -736,6 +735,26 @@ Options options() {
 Counters counters() {
   Lock lock(state().mutex);
   return state().totals;
+}
+std::vector<KernelSupport> kernelSupport(CUmodule handle) {
+  Lock lock(state().mutex);
+  std::vector<KernelSupport> result;
+  for (auto &context : state().contexts)
+    for (auto &module : context->modules) {
+      if (reinterpret_cast<CUmodule>(module.get()) != handle)
+        continue;
+      for (auto &[name, function] : module->functions) {
+        KernelSupport support{name, {}, {}};
+        for (const MissingPart &part : function->kernel.missing)
+          support.missing.push_back(part.message);
+        for (const Callee &callee : function->kernel.callees)
+          for (const MissingPart &part : callee.missing)
+            if (function->kernel.missing.empty())
+              support.missingIfCalled.push_back(part.message);
+        result.push_back(std::move(support));
+      }
+    }
+  return result;
 }
 void resetCounters() {
   Lock lock(state().mutex);

@@ -25,6 +25,14 @@ int deviceOrdinal(std::string_view target);
 /// Empty after `reset`.
 std::string lastFinding();
 
+/// Whether a kernel of a loaded module can run. One that cannot is refused when it is launched; the module's others run.
+struct KernelSupport {
+  std::string name;
+  std::vector<std::string> missing;         ///< instructions that the device has not: empty where the kernel can run
+  std::vector<std::string> missingIfCalled; ///< the same, in functions that are only called through pointers: found when they are
+};
+std::vector<KernelSupport> kernelSupport(device::CUmodule module);
+
 /// Frees everything, clears sticky errors, findings and counters. For tests; handles made before are dead.
 void reset();
 
@@ -40,6 +48,8 @@ void resetCounters();
 struct KernelRecord {
   std::string name;
   unsigned grid[3], block[3];
+  unsigned sharedBytes; // of a block, static and dynamic
+  unsigned staticSlots; // issue slots of the kernel's text, each instruction once: to hold against machine code
   Counters counters;
 };
 

@@ -133,6 +133,8 @@ struct FMinMaxXorSign {
   static FOURFOLD_INLINE float apply(float a, float b) {
     float magnitude = FMinMax<kMax, kNaN>::apply(__builtin_fabsf(a), __builtin_fabsf(b));
     uint32_t sign = (toLane<float>(a) ^ toLane<float>(b)) & 0x80000000u;
+    if (magnitude != magnitude)
+      return canonical(magnitude);
     return fromLane<float>((toLane<float>(magnitude) & 0x7fffffffu) | sign);
   }
 };

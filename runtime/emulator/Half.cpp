@@ -14,7 +14,7 @@ namespace {
 using namespace numerics;
 
 enum class HalfOp : uint8_t { Add, Sub, Mul, Fma, Min, Max, Neg, Abs, Ex2, Tanh };
-inline constexpr uint32_t kBrain = 1, kPair = 2, kFlush = 4, kSaturate = 8, kRelu = 16, kPropagateNaN = 32;
+inline constexpr uint32_t kBrain = 1, kPair = 2, kFlush = 4, kSaturate = 8, kRelu = 16, kPropagateNaN = 32, kXorSign = 64;
 
 float read(uint32_t bits, uint32_t flags) {
   if (flags & kBrain)
@@ -33,10 +33,17 @@ uint32_t write(double value, uint32_t flags) {
 }
 
 uint32_t apply(HalfOp op, uint32_t x, uint32_t y, uint32_t z, uint32_t flags) {
-  if (op == HalfOp::Neg)
-    return (x ^ 0x8000) & 0xffff;
-  if (op == HalfOp::Abs)
-    return x & 0x7fff;
+  if (op == HalfOp::Neg || op == HalfOp::Abs) {
+    if (flags & kFlush && !(x & 0x7c00))
+      x &= 0x8000;
+    return op == HalfOp::Neg ? (x ^ 0x8000) & 0xffff : x & 0x7fff;
+  }
+  uint32_t sign = 0;
+  if (flags & kXorSign) { // the minimum or maximum of the magnitudes, with this sign
+    sign = (x ^ y) & 0x8000;
+    x &= 0x7fff;
+    y &= 0x7fff;
+  }
   double a = read(x, flags), b = read(y, flags), c = read(z, flags);
   switch (op) {
   case HalfOp::Add:
@@ -55,11 +62,13 @@ uint32_t apply(HalfOp op, uint32_t x, uint32_t y, uint32_t z, uint32_t flags) {
     bool isMax = op == HalfOp::Max;
     if (std::isnan(a) || std::isnan(b)) {
       bool both = std::isnan(a) && std::isnan(b);
-      return write(both || flags & kPropagateNaN ? NAN : std::isnan(a) ? b : a, flags);
+      if (both || flags & kPropagateNaN)
+        return write(NAN, flags);
+      return write(std::isnan(a) ? b : a, flags) | sign;
     }
     if (a == b)
-      return write((isMax ? std::signbit(a) : !std::signbit(a)) ? b : a, flags);
-    return write((isMax ? a > b : a < b) ? a : b, flags);
+      return write((isMax ? std::signbit(a) : !std::signbit(a)) ? b : a, flags) | sign;
+    return write((isMax ? a > b : a < b) ? a : b, flags) | sign;
   }
   }
 }
@@ -108,6 +117,12 @@ bool decodeHalf(Decoder &d) {
     in.flags |= d.take("sat") ? kSaturate : 0;
     in.flags |= d.take("relu") ? kRelu : 0;
     in.flags |= d.take("NaN") ? kPropagateNaN : 0;
+    bool isExtreme = op == HalfOp::Min || op == HalfOp::Max;
+    if (isExtreme && d.take("xorsign")) {
+      in.flags |= kXorSign;
+      if (!d.take("abs"))
+        d.fail("'.xorsign' needs '.abs'");
+    }
     size_t args = op == HalfOp::Fma ? 3 : op >= HalfOp::Neg ? 1 : 2;
     d.expectOperands(args + 1, args + 1);
     in.dst = d.destination(d.operand(0), type);

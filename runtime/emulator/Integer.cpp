@@ -93,6 +93,12 @@ struct Mad24 {
     return Add::apply<T>(Mul24<kHigh>::template apply<T>(a, b), c);
   }
 };
+struct Mad24HiSat {
+  static FOURFOLD_INLINE int32_t apply(int32_t a, int32_t b, int32_t c) {
+    int64_t sum = static_cast<int64_t>(Mul24<true>::apply<int32_t>(a, b)) + c;
+    return static_cast<int32_t>(sum > INT32_MAX ? INT32_MAX : sum < INT32_MIN ? INT32_MIN : sum);
+  }
+};
 // Division by zero gives "an unspecified, machine-specific value": what sm_80 gives is all ones, and the dividend for
 // rem.
 struct Div {
@@ -131,8 +137,9 @@ struct Max {
 };
 template <class M>
 struct Relu {
-  static FOURFOLD_INLINE int32_t apply(int32_t a, int32_t b) {
-    return Max::apply<int32_t>(M::template apply<int32_t>(a, b), 0);
+  template <class T>
+  static FOURFOLD_INLINE T apply(T a, T b) {
+    return Max::apply<T>(M::template apply<T>(a, b), 0);
   }
 };
 template <class M>
@@ -304,6 +311,8 @@ static Handler decodeArithmetic(Decoder &d, const std::string &op, Type type, bo
   }
   if (op == "mul24" || op == "mad24") {
     bool high = d.take("hi");
+    if (high && op == "mad24" && d.take("sat"))
+      return type == Type::S32 ? ternary<Mad24HiSat, int32_t, int32_t, int32_t, int32_t>() : nullptr;
     if (!high && !d.take("lo"))
       return nullptr;
     if (typeBits(type) != 32)
@@ -324,7 +333,11 @@ static Handler decodeArithmetic(Decoder &d, const std::string &op, Type type, bo
     return binaryInteger<Rem>(type);
   if (op == "min" || op == "max") {
     bool isMin = op == "min";
-    if (d.take("relu"))
+    bool relu = d.take("relu");
+    if (relu && type == Type::S16x2)
+      return isMin ? binary<Packed16<Relu<Min>, int16_t>, uint32_t, uint32_t, uint32_t>()
+                   : binary<Packed16<Relu<Max>, int16_t>, uint32_t, uint32_t, uint32_t>();
+    if (relu)
       return type == Type::S32 ? (isMin ? binary<Relu<Min>, int32_t, int32_t, int32_t>()
                                         : binary<Relu<Max>, int32_t, int32_t, int32_t>())
                                : nullptr;

@@ -130,6 +130,7 @@ template <bool kChecks>
 void runWarp(Warp &warp, int quantum) {
   const Instr *code = warp.kernel->code.data();
   Counters &counters = warp.block->counters;
+  uint64_t *executed = warp.block->executed.data();
   for (int steps = 0; steps < quantum; ++steps) {
     if (warp.stack.empty()) {
       warp.state = Warp::State::Done;
@@ -144,6 +145,7 @@ void runWarp(Warp &warp, int quantum) {
     warp.pc = pc;
     const Instr &in = code[pc];
     ++counters.warpInstructions[static_cast<size_t>(in.instrClass)];
+    ++executed[pc];
     if (in.guard != kNone) {
       uint32_t value = warp.predicate(in.guard);
       if (kChecks && (mask & ~warp.init[in.guard]))

@@ -4,6 +4,7 @@
 #include "AsyncProxy.h"
 #include "Cluster.h"
 #include "Device.h"
+#include "Traffic.h"
 
 #include <algorithm>
 #include <atomic>
@@ -125,6 +126,8 @@ void prepareStorage(BlockStorage &worker, const Launch &launch) {
   base += (64 - reinterpret_cast<uintptr_t>(base) % 64) % 64;
   worker.block.launch = &launch;
   worker.block.warps = std::vector<Warp>(numWarps);
+  worker.block.executed.assign(kernel.code.size(), 0);
+  worker.block.footprint = std::make_shared<Footprint>();
   for (size_t i = 0; i < numWarps; ++i) {
     Warp &warp = worker.block.warps[i];
     warp.registers = base + i * warpBytes;
@@ -186,6 +189,8 @@ void placeBlock(Block &block, const Launch &launch, uint64_t cluster, unsigned r
 
 void startBlock(Block &block, const Launch &launch) {
   const Kernel &kernel = *launch.kernel;
+  const unsigned *index = block.index, *grid = launch.grid;
+  block.footprint->start(index[0] + grid[0] * (index[1] + grid[1] * index[2]) + 1);
   bool trackRaces = launch.checks == CheckLevel::Full && !kernel.sharesByFlags;
   block.hasEnded = false;
   block.shared.prepare(launch.sharedBytes, trackRaces);
@@ -242,9 +247,20 @@ void startBlocks(Worker &worker, const Launch &launch, uint64_t first) {
     cluster->prepare(follows, kernel.usesMbarriers ? kNumCopiers : 0, kernel.usesAsyncProxy);
 }
 
+std::string describeMissing(const Kernel &kernel) {
+  std::string text = kernel.missing.front().message;
+  if (size_t others = kernel.missing.size() - 1)
+    text += fmt::format(" (and {} other instruction{} that the kernel reaches)", others, others == 1 ? "" : "s");
+  return text;
+}
+
 int checkLaunch(const Context &context, const LoadedFunction &function, const unsigned *grid, const unsigned *block,
                 unsigned sharedBytes, std::string &finding) {
   const Kernel &kernel = function.kernel;
+  if (!kernel.missing.empty()) {
+    finding = describeMissing(kernel);
+    return device::kErrorNotSupported;
+  }
   const DeviceInfo &device = kDevices[context.ordinal];
   uint64_t threads = uint64_t{block[0]} * block[1] * block[2];
   auto refuse = [&](int code, std::string text) {
@@ -392,13 +408,24 @@ int launch(Context &context, LoadedFunction &function, LaunchShape shape, void *
   record.name = kernel.name;
   std::copy_n(grid, 3, record.grid);
   std::copy_n(block, 3, record.block);
+  record.staticSlots = 0;
+  for (const InstrCost &cost : kernel.costs)
+    record.staticSlots += cost.slots;
+  record.sharedBytes = launch.sharedBytes - std::min(kernel.sharedBegin, kSharedStart);
+  Footprint footprint;
   for (Worker &worker : workers)
     for (Block *used : worker.blocks) {
+      if (used->footprint)
+        footprint.merge(*used->footprint);
+      for (size_t i = 0; i < used->executed.size(); ++i)
+        used->counters.issueSlots[static_cast<size_t>(kernel.costs[i].pipe)] += used->executed[i] * kernel.costs[i].slots;
       for (size_t i = 0; i < kernel.mmaKinds.size(); ++i)
         if (used->mmaCounts[i])
           used->counters.mmas[kernel.mmaKinds[i]] += used->mmaCounts[i];
       record.counters += used->counters;
     }
+  record.counters.footprintRead = footprint.sectorsRead();
+  record.counters.footprintWritten = footprint.sectorsWritten();
   record.counters.launches = 1;
   record.counters.kernelNanoseconds = static_cast<uint64_t>(
       std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start).count());

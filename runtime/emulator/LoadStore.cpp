@@ -108,10 +108,6 @@ void nothing(Warp &, const Instr &, uint32_t) {}
 
 void fence(Warp &warp, const Instr &, uint32_t) { fenceCluster(warp); }
 
-void prefetchCheck(Warp &warp, const Instr &in, uint32_t mask) {
-  requireInit(warp, in, in.src[0], mask, "as an address");
-}
-
 /// cvta: between a window's offset and a generic address.
 void convertAddress(Warp &warp, const Instr &in, uint32_t mask) {
   for (int lane = 0; lane < kLanes; ++lane) {
@@ -233,55 +229,19 @@ bool decodeLoadStore(Decoder &d, bool isStore) {
   return true;
 }
 
-void makePolicy(Warp &warp, const Instr &in, uint32_t mask) {
-  uint64_t *d = warp.reg<uint64_t>(in.dst);
-  for (int lane = 0; lane < kLanes; ++lane)
-    if (mask >> lane & 1)
-      d[lane] = 0;
-}
-
-/// createpolicy.fractional and .cvt: an opaque value that only cache hints read. Ranges are not modelled.
-bool decodePolicy(Decoder &d) {
-  Instr &in = d.out();
-  if (d.take("fractional")) {
-    while (!d.takePrefix("L2::").empty()) {
-    }
-    d.requireType();
-    d.expectOperands(1, 2);
-  } else if (d.take("cvt")) {
-    if (!d.take("L2"))
-      return false;
-    d.requireType();
-    d.expectOperands(2, 2);
-  } else {
-    return false;
-  }
-  in.handler = makePolicy;
-  in.dst = d.destination(d.operand(0), Type::B64);
-  return true;
-}
-
 } // namespace
 
 bool decodeMemory(Decoder &d) {
   const std::string &op = d.ast().opcode;
   Instr &in = d.out();
-  if (op == "createpolicy")
-    return decodePolicy(d);
   if (op == "ld" || op == "ldu" || op == "st")
     return decodeLoadStore(d, op == "st");
-  if (op == "prefetch" || op == "prefetchu" || op == "applypriority" || op == "discard") {
-    if (op == "discard" || op == "applypriority")
-      return false;
-    bool named;
-    Space space = takeSpace(d, named);
-    if (!d.take("L1") && !d.take("L2") && d.takePrefix("L2::").empty())
-      return false;
+  if (op == "pmevent") { // counts in a profiler (PTX ISA 9.7.19.3)
+    d.take("mask");
     d.expectOperands(1, 1);
-    d.address(d.operand(0), space);
-    in.handler = prefetchCheck;
+    in.handler = nothing;
     in.ownInit = true;
-    in.instrClass = InstrClass::GlobalLoad;
+    in.instrClass = InstrClass::Control;
     return true;
   }
   if (op == "cvta") {

@@ -79,7 +79,7 @@ void storeMatrix(Warp &warp, const Instr &in, uint32_t mask) {
       std::memset(pointer.shadow, kByteWritten, 16);
     }
   }
-  countShared(warp.block->counters.sharedStores, used, rows, 16);
+  countShared(warp.block->counters.stmatrix, used, rows, 16);
 }
 
 } // namespace

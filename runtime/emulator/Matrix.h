@@ -16,6 +16,9 @@ void requireFullWarp(Warp &warp, const Instr &in, uint32_t mask);
 /// The kind under which matrix steps are counted.
 void setMmaKind(Decoder &decoder, const std::string &name);
 
+/// A register of block scales as an operand: `%r1`, or `{%r1}` as CUTLASS writes it.
+uint32_t scaleSource(Decoder &d, size_t operand);
+
 /// The shape, kind ("kind::f8f6f4" or "") and the types of d, a, b, c.
 struct MmaModifiers {
   int rows, k;

@@ -89,6 +89,11 @@ void mmaScaled(Warp &warp, const Instr &in, uint32_t mask) {
 
 } // namespace
 
+uint32_t scaleSource(Decoder &d, size_t operand) {
+  const Operand &whole = d.operand(operand);
+  return d.source(whole.kind == Operand::Vector && whole.elements.size() == 1 ? whole.elements[0] : whole, Type::B32);
+}
+
 bool decodeMmaScaled(Decoder &d, const std::string &kind) {
   Instr &in = d.out();
   if (!d.take("m16n8k64") || !d.take("row") || !d.take("col"))
@@ -125,7 +130,7 @@ bool decodeMmaScaled(Decoder &d, const std::string &kind) {
   vector(2, 2, Type::B32, false, in.list);
   vector(3, 4, Type::F32, false, in.list);
   std::vector<uint32_t> selectorsA, selectorsB;
-  uint32_t scaleA = d.source(d.operand(4), Type::B32), scaleB = d.source(d.operand(6), Type::B32);
+  uint32_t scaleA = scaleSource(d, 4), scaleB = scaleSource(d, 6);
   vector(5, 2, Type::U16, false, selectorsA);
   vector(7, 2, Type::U16, false, selectorsB);
   in.list.push_back(scaleA);

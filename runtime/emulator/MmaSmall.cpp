@@ -248,8 +248,8 @@ bool decodeMmaSmall(Decoder &d, const MmaModifiers &mods) {
   d.expectOperands(isScaled ? 8 : 4, isScaled ? 8 : 4);
   operands(d, counts, Type::B32);
   if (isScaled) {
-    in.list.push_back(d.source(d.operand(4), Type::B32));
-    in.list.push_back(d.source(d.operand(6), Type::B32));
+    in.list.push_back(scaleSource(d, 4));
+    in.list.push_back(scaleSource(d, 6));
     for (size_t i : {5u, 7u}) {
       if (d.operand(i).kind != Operand::Vector || d.operand(i).elements.size() != 2)
         d.fail(fmt::format("operand {} must be a vector of 2", i + 1));

@@ -41,10 +41,13 @@ int checkTarget(const std::string &target, const DeviceInfo &device, std::string
 void placeVariables(const ModuleAst &ast, Memory &memory, Module &module, DecodeContext &context) {
   for (const Variable &variable : ast.variables) {
     Symbol symbol{variable.space, 0, &variable};
-    if (variable.space != Space::Shared) {
-      if (variable.isExtern)
-        throw LoadError(variable.line, fmt::format("line {}: variable '{}' is external; linking is not supported",
-                                                   variable.line, variable.name));
+    auto earlier = context.symbols.find(variable.name);
+    if (variable.isExtern && earlier != context.symbols.end())
+      continue; // a declaration of what is defined
+    if (variable.space != Space::Shared && !variable.isExtern && variable.unsupported.empty()) {
+      if (static_cast<uint64_t>(variable.bytes) > kTotalMemory - std::min(kTotalMemory, memory.bytesInUse()))
+        throw LoadError(variable.line, fmt::format("variable '{}' of {} bytes does not fit: {} of {} are in use", variable.name,
+                                                   variable.bytes, memory.bytesInUse(), kTotalMemory));
       symbol.address = memory.allocate(static_cast<uint64_t>(variable.bytes), static_cast<uint64_t>(variable.alignment),
                                        fmt::format("variable '{}'", variable.name));
       if (!symbol.address)
@@ -62,6 +65,8 @@ void placeVariables(const ModuleAst &ast, Memory &memory, Module &module, Decode
   }
   for (const Variable &variable : ast.variables)
     for (const Variable::Fixup &fixup : variable.fixups) {
+      if (!variable.unsupported.empty())
+        continue;
       auto found = context.symbols.find(fixup.symbol);
       uint64_t function = 0;
       for (size_t i = 0; i < ast.functions.size() && found == context.symbols.end(); ++i)
@@ -72,6 +77,7 @@ void placeVariables(const ModuleAst &ast, Memory &memory, Module &module, Decode
                         fmt::format("line {}: initialiser of '{}' names '{}', which has no address in device memory",
                                     variable.line, variable.name, fixup.symbol));
       uint64_t value = (function ? function : found->second.address) + static_cast<uint64_t>(fixup.addend);
+      value >>= fixup.shift;
       uint64_t address = context.symbols[variable.name].address + static_cast<uint64_t>(fixup.offset);
       std::memcpy(memory.find(address, static_cast<uint64_t>(fixup.bytes))->at(address), &value,
                   static_cast<size_t>(fixup.bytes));

@@ -14,6 +14,21 @@ namespace emulator {
 
 namespace {
 
+/// The special registers of PTX ISA 10, by what they begin with; which of them the emulated device has, the decoder knows.
+bool isSpecialRegister(std::string_view name) {
+  static const char *const starts[] = {"%tid", "%ntid", "%laneid", "%warpid", "%nwarpid", "%ctaid", "%nctaid", "%smid", "%nsmid", "%gridid",
+                                       "%is_explicit_cluster", "%cluster", "%ncluster", "%lanemask_", "%clock", "%pm", "%envreg", "%globaltimer",
+                                       "%reserved_smem_offset_", "%total_smem_size", "%aggr_smem_size", "%dynamic_smem_size", "%current_graph_exec"};
+  for (const char *start : starts)
+    if (name.substr(0, std::string_view(start).size()) == start)
+      return true;
+  return false;
+}
+
+/// Of one variable: below it no sum of a few overflows. What a device has is checked where variables are placed.
+constexpr int64_t kMaxBytes = int64_t{1} << 40;
+constexpr uint64_t kMaxAlignment = 1 << 16;
+
 class Parser {
 public:
   explicit Parser(std::string_view source) : tokens(tokenize(source)) {
@@ -49,6 +64,8 @@ private:
     return passed;
   }
   [[noreturn]] void fail(const std::string &message) const { throw LoadError(current().line, message); }
+  /// Not a mistake: whoever uses it cannot run, others can.
+  [[noreturn]] void unsupported(const std::string &message) const { throw Unsupported(current().line, message); }
   bool at(std::string_view text) const {
     return current().kind != Token::End && current().kind != Token::String && current().text == text;
   }
@@ -72,8 +89,8 @@ private:
     bool negative = accept("-");
     if (current().kind != Token::Integer)
       fail(fmt::format("expects an integer but finds '{}'", current().text));
-    int64_t value = static_cast<int64_t>(advance().value);
-    return negative ? -value : value;
+    uint64_t value = advance().value;
+    return static_cast<int64_t>(negative ? 0 - value : value);
   }
   void skipLine() {
     int line = current().line;
@@ -149,6 +166,8 @@ private:
     do {
       Variable variable = variableDeclaration(space);
       variable.isExtern = isExtern;
+      if (isExtern && space != Space::Shared)
+        variable.unsupported = "it is external, and linking of several modules is not supported";
       module.variables.push_back(std::move(variable));
     } while (accept(","));
     expect(";");
@@ -165,8 +184,11 @@ private:
       std::string_view text = current().text.substr(1);
       if (text == "align") {
         advance();
+        uint64_t value = current().kind == Token::Integer ? current().value : 0;
+        if (value == 0 || value > kMaxAlignment || (value & (value - 1)) != 0)
+          fail(fmt::format("an alignment must be a power of two up to {}, not '{}'", kMaxAlignment, current().text));
         if (!isPointer) // after .ptr it is the alignment of what is pointed to
-          alignment = static_cast<int>(current().value);
+          alignment = static_cast<int>(value);
       } else if (text == "v2" || text == "v4") {
         vector = text[1] - '0';
       } else if (text == "ptr") {
@@ -179,7 +201,7 @@ private:
         while (!at(")"))
           advance();
       } else if (text == "texref" || text == "samplerref" || text == "surfref") {
-        fail(fmt::format("variables of type '.{}' are not supported", text));
+        variable.unsupported = fmt::format("textures and surfaces ('.{}') are not supported by the emulated device", text);
       } else {
         fail(fmt::format("attribute '.{}' of a variable is not supported", text));
       }
@@ -191,7 +213,9 @@ private:
         variable.isUnsized = true;
         continue;
       }
-      count *= integer();
+      int64_t extent = integer();
+      if (extent < 0 || __builtin_mul_overflow(count, extent, &count) || count > kMaxBytes / 16)
+        fail(fmt::format("array '{}' has an extent below 0, or too many elements", variable.name));
       expect("]");
     }
     int element = typeBytes(variable.type);
@@ -201,6 +225,8 @@ private:
       initializer(variable, element);
       if (variable.isUnsized)
         variable.bytes = static_cast<int64_t>(variable.initializer.size());
+      if (static_cast<int64_t>(variable.initializer.size()) > variable.bytes)
+        fail(fmt::format("variable '{}' of {} bytes has an initialiser of {}", variable.name, variable.bytes, variable.initializer.size()));
       variable.initializer.resize(static_cast<size_t>(variable.bytes));
     }
     return variable;
@@ -219,21 +245,30 @@ private:
     uint64_t bits = 0;
     bool negative = accept("-");
     const Token &token = current();
-    if (token.kind == Token::Word) {
-      bool generic = token.text == "generic";
-      Variable::Fixup fixup{static_cast<int64_t>(variable.initializer.size()), "", 0, generic, element};
-      advance();
-      if (generic) {
+    // 0xff00(name) is the byte of the address that the mask selects (PTX ISA 5.4.4).
+    bool isMasked = token.kind == Token::Integer && ahead(1).text == "(";
+    if (token.kind == Token::Word || isMasked) {
+      Variable::Fixup fixup{static_cast<int64_t>(variable.initializer.size()), "", 0, false, element, 0};
+      if (isMasked) {
+        uint64_t mask = token.value;
+        fixup.shift = mask ? __builtin_ctzll(mask) : 0;
+        if (fixup.shift % 8 != 0 || mask >> fixup.shift != 0xff || element != 1)
+          fail(fmt::format("the mask '{}' of an initialiser must select a byte", token.text));
+        advance();
         expect("(");
-        fixup.symbol = word();
-        expect(")");
-      } else if (token.text == "mask") {
-        fail("mask() in an initialiser is not supported");
-      } else {
-        fixup.symbol = token.text;
       }
+      fixup.generic = accept("generic");
+      if (fixup.generic)
+        expect("(");
+      fixup.symbol = word();
+      if (fixup.generic)
+        expect(")");
       if (accept("+"))
         fixup.addend = integer();
+      else if (at("-"))
+        fixup.addend = integer();
+      if (isMasked)
+        expect(")");
       variable.fixups.push_back(fixup);
     } else {
       bits = token.value;
@@ -271,7 +306,10 @@ private:
     while (!accept(")")) {
       if (accept(".reg")) {
         Variable variable = variableDeclaration(Space::Param);
-        fail(fmt::format("register parameter '{}' is not supported", variable.name));
+        function_.unsupported = fmt::format("register parameter '{}' is not supported", variable.name);
+        list.push_back(addVariable(std::move(variable)));
+        accept(",");
+        continue;
       }
       expect(".param");
       list.push_back(addVariable(variableDeclaration(Space::Param)));
@@ -483,9 +521,15 @@ private:
         start = i + 1;
       }
     if (!at(";")) {
-      do
-        result.operands.push_back(operand());
-      while (accept(","));
+      try {
+        do
+          result.operands.push_back(operand());
+        while (accept(","));
+      } catch (const Unsupported &error) {
+        result.unsupported = error.what();
+        while (current().kind != Token::End && !at(";"))
+          advance();
+      }
     }
     expect(";");
     function_.body.push_back(std::move(result));
@@ -515,7 +559,7 @@ private:
       if (accept(",")) { // a tensor: [map, {coordinates}]
         result.elements.push_back(operand());
         if (result.elements.back().kind != Operand::Vector || at(","))
-          fail("an address of several parts must be [map, {coordinates}]: im2col offsets are not supported");
+          unsupported("an address of several parts must be [map, {coordinates}]: textures, surfaces and im2col offsets are not supported");
         expect("]");
         return result;
       }
@@ -545,7 +589,7 @@ private:
       else if (result.kind == Operand::Float32)
         result.value ^= int64_t{0x80000000};
       else
-        fail("a minus sign before a register is not supported");
+        unsupported("a minus sign before a register is not supported");
       return result;
     }
     const Token &token = current();
@@ -571,7 +615,15 @@ private:
     } else if ((result.index = findRegister(result.name)) >= 0) {
       result.kind = Operand::Register;
     } else if (result.name[0] == '%') {
+      size_t dot = result.name.find('.'); // %r1.b0 of the video instructions
+      if (dot != std::string::npos && findRegister(std::string_view(result.name).substr(0, dot)) >= 0)
+        unsupported("bytes and halves of a register as operands are not supported by the emulated device");
+      if (!isSpecialRegister(result.name))
+        fail(fmt::format("register '{}' is not declared", result.name));
       result.kind = Operand::Special;
+    } else if (result.name == "WARP_SZ") { // PTX ISA 4.5.1
+      result.kind = Operand::Integer;
+      result.value = 32;
     } else {
       result.kind = Operand::Symbol;
       for (size_t i = names.size(); i-- > 0;) {

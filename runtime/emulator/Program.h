@@ -5,6 +5,7 @@
 #define FOURFOLD_RUNTIME_EMULATOR_PROGRAM_H
 
 #include "Ast.h"
+#include "Cost.h"
 #include "Counters.h"
 
 #include <cstdint>
@@ -42,6 +43,12 @@ inline constexpr uint32_t kReservedShared0 = 256, kReservedShared1 = 512;
 
 /// How the interpreter's loop treats an instruction.
 enum class Flow : uint8_t { Next, Branch, BranchIndexed, Call, Return, Exit, Barrier, Trap, Wait };
+
+/// An instruction that a kernel has and the emulated device has not.
+struct MissingPart {
+  int line;
+  std::string message; // with kernel, line and text
+};
 
 struct Instr {
   Handler handler = nullptr;
@@ -83,6 +90,7 @@ struct Callee {
   };
   std::vector<Place> params, returns;                     // in the frame
   std::vector<std::pair<uint32_t, uint32_t>> addresses; // slots that hold the address of an offset in the frame
+  std::vector<MissingPart> missing; // why it must not be entered
 };
 
 /// Functions have addresses, which are no memory.
@@ -108,6 +116,7 @@ inline constexpr size_t kMaxMmaKinds = 128;
 struct Kernel {
   std::string name;
   std::vector<Instr> code;
+  std::vector<InstrCost> costs; // one an instruction
   uint32_t numSlots = kFirstSlot;
   std::vector<Constant> constants;
   std::map<std::string, uint32_t> specials; // special register -> slot
@@ -132,6 +141,7 @@ struct Kernel {
   bool usesWgmma = false;
   bool usesMbarriers = false; // or bulk copies
   bool usesAsyncProxy = false; // bulk copies
+  std::vector<MissingPart> missing; // why it must not be launched
   std::map<uint32_t, RegisterGuard> registerGuards; // by instruction; only in a kernel that uses wgmma
   std::shared_ptr<const std::vector<std::string>> source;
 };

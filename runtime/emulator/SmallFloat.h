@@ -26,6 +26,8 @@ inline constexpr SmallFormat kFormatBF16{7, 127, 0x8000, 0x7f7f, 0x7f80, 0x7fff,
 inline constexpr SmallFormat kFormatE4M3{3, 7, 0x80, 0x7e, 0x7f, 0x7f, false};
 inline constexpr SmallFormat kFormatE5M2{2, 15, 0x80, 0x7b, 0x7c, 0x7f, true};
 inline constexpr SmallFormat kFormatE2M1{1, 1, 0x8, 0x7, 0x7, 0x7, false};
+inline constexpr SmallFormat kFormatE2M3{3, 1, 0x20, 0x1f, 0x1f, 0x1f, false};
+inline constexpr SmallFormat kFormatE3M2{2, 3, 0x20, 0x1f, 0x1f, 0x1f, false};
 /// tf32 in the place of its bits in an fp32, shifted down by 13.
 inline constexpr SmallFormat kFormatTF32{10, 127, 0x40000, 0x3fbff, 0x3fc00, 0x3ffff, true};
 
@@ -74,6 +76,15 @@ inline uint32_t encodeSmall(long double value, const SmallFormat &format, Roundi
     return sign | (towardZero ? format.maxBits : overflow);
   }
   return sign | static_cast<uint32_t>(pattern);
+}
+
+/// The value of a pattern without infinities and NaN: E2M3, E3M2.
+inline float decodeFinite(uint32_t bits, const SmallFormat &format) {
+  int exponent = static_cast<int>((bits & (format.signBit - 1)) >> format.mantissaBits);
+  float mantissa = static_cast<float>(bits & ((1u << format.mantissaBits) - 1));
+  float hidden = exponent ? static_cast<float>(1 << format.mantissaBits) : 0.0f;
+  float magnitude = std::ldexp(hidden + mantissa, (exponent ? exponent : 1) - format.bias - format.mantissaBits);
+  return bits & format.signBit ? -magnitude : magnitude;
 }
 
 inline float decodeE5M2(uint8_t bits) { return numerics::decodeF16(static_cast<uint16_t>(bits << 8)); }

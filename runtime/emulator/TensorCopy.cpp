@@ -84,7 +84,7 @@ void copyTensor(Warp &warp, const Instr &in, uint32_t mask) {
     shared = isLoad || in.variant == kPrefetch ? 0 : sharedPlace(warp, in, lane, shared, false).offset;
     for (const BoxPiece &box : boxPieces(map, coordinates, static_cast<uint32_t>(shared)))
       copy.pieces.push_back(box.isInside ? globalPiece(warp, in, lane, box.global, box.shared, box.bytes)
-                                         : CopyPiece{box.shared, box.bytes, nullptr, nullptr});
+                                         : CopyPiece{box.shared, box.bytes, nullptr, nullptr, 0});
     if (in.variant == kPrefetch)
       continue;
     if (isLoad) {

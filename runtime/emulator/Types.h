@@ -38,6 +38,8 @@ enum class Type : uint8_t {
   E5M2x2,
   E2M1x2,
   UE8M0x2,
+  E2M3x2,
+  E3M2x2,
   S16x2,
   U16x2,
   F32x2,
@@ -56,7 +58,7 @@ inline Type parseType(std::string_view text) {
       {"s32", Type::S32},         {"s64", Type::S64},       {"f16", Type::F16},       {"f16x2", Type::F16x2},
       {"bf16", Type::BF16},       {"bf16x2", Type::BF16x2}, {"f32", Type::F32},       {"f64", Type::F64},
       {"tf32", Type::TF32},       {"e4m3x2", Type::E4M3x2}, {"e5m2x2", Type::E5M2x2}, {"e2m1x2", Type::E2M1x2},
-      {"ue8m0x2", Type::UE8M0x2}, {"s16x2", Type::S16x2},   {"u16x2", Type::U16x2},   {"f32x2", Type::F32x2},
+      {"ue8m0x2", Type::UE8M0x2}, {"e2m3x2", Type::E2M3x2},   {"e3m2x2", Type::E3M2x2},   {"s16x2", Type::S16x2},   {"u16x2", Type::U16x2},   {"f32x2", Type::F32x2},
   };
   for (const Entry &entry : entries)
     if (entry.name == text)
@@ -84,6 +86,8 @@ inline int typeBits(Type type) {
   case Type::E4M3x2:
   case Type::E5M2x2:
   case Type::UE8M0x2:
+  case Type::E2M3x2:
+  case Type::E3M2x2:
     return 16;
   case Type::B64:
   case Type::U64:

@@ -60,6 +60,7 @@ struct StackEntry {
 struct Block;
 struct Cluster;
 class AsyncProxy;
+class Footprint;
 class WgmmaState;
 
 /// A call that has not returned for all of its lanes.
@@ -132,6 +133,8 @@ struct Block {
   std::vector<Warp> warps;
   Barrier barriers[16];
   Counters counters;
+  std::vector<uint64_t> executed; // by instruction: warps
+  std::shared_ptr<Footprint> footprint;
   uint64_t mmaCounts[kMaxMmaKinds] = {}; // by index into Kernel::mmaKinds
   uint32_t mmaScratch[4][kLanes] = {};
   uint64_t instructions = 0; // for %clock

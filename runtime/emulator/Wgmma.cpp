@@ -11,6 +11,7 @@
 #include "Decoder.h"
 #include "ElementFormat.h"
 #include "Matrix.h"
+#include "Traffic.h"
 
 #include "runtime/device/Driver.h"
 
@@ -165,8 +166,11 @@ void WgmmaState::issue(Warp &warp, const Instr &in, uint32_t mask) {
   for (uint32_t slot : in.list)
     self.result[slot] = &in;
   self.steps.push_back(std::move(step));
-  if (warp.index % kWarpsAGroup == 0)
+  if (warp.index % kWarpsAGroup == 0) {
     ++warp.block->mmaCounts[in.mmaKind];
+    // B (K by N) is read once for the four warps, A (64 by K) once by them together; K is 32 bytes long. The layouts have no conflicts.
+    countSharedBytes(warp.block->counters.wgmmaOperands, 32u * (in.variant2 * 8u + (hasRegistersA ? 0 : 64)));
+  }
 }
 
 void WgmmaState::fence(Warp &warp) {

@@ -8,6 +8,7 @@
 #include "ElementFormat.h"
 #include "Matrix.h"
 #include "MmaDense.h"
+#include "Traffic.h"
 
 #include "runtime/device/Driver.h"
 
@@ -76,12 +77,23 @@ void transfer(Warp &warp, const Instr &in, uint32_t mask) {
       requireInit(warp, in, slot, mask, "as a matrix operand");
   uint64_t stride = warp.reg<uint32_t>(in.src[1])[0];
   bool byColumns = in.flags & 1, known = true;
+  uint64_t touched[kLanes], sharedBytes = 0; // global addresses, counted 32 at a time: fragments have multiples of 32 elements
+  int numTouched = 0;
   for (uint32_t row = 0; row < fragment.rows; ++row)
     for (uint32_t column = 0; column < fragment.columns; ++column) {
       uint64_t address = addresses[0] + (byColumns ? column * stride + row : row * stride + column) * in.bytes;
       int lane = static_cast<int>((row * fragment.columns + column) / fragment.perLane());
       Space space = in.space == Space::Generic ? splitGeneric(address) : in.space;
       LanePointer pointer = checkedPointer(warp, in, lane, space, address, in.bytes, kStore ? AccessKind::Write : AccessKind::Read);
+      if (space == Space::Shared) {
+        sharedBytes += in.bytes;
+      } else {
+        touched[numTouched++] = address;
+        if (numTouched == kLanes) {
+          countGlobal(*warp.block, kStore ? GlobalAccess::Store : GlobalAccess::Load, kAllLanes, touched, in.bytes);
+          numTouched = 0;
+        }
+      }
       uint64_t bits = kStore ? fragment.get(warp, row, column) : 0;
       if (kStore) {
         std::memcpy(pointer.data, &bits, in.bytes);
@@ -101,9 +113,8 @@ void transfer(Warp &warp, const Instr &in, uint32_t mask) {
   if (!kStore)
     for (uint32_t slot : in.list)
       warp.setInit(slot, mask, known ? mask : 0);
-  uint64_t bytes = uint64_t{fragment.rows} * fragment.columns * in.bytes;
-  if (in.space != Space::Shared)
-    (kStore ? warp.block->counters.globalBytesWritten : warp.block->counters.globalBytesRead) += bytes;
+  if (sharedBytes)
+    countSharedBytes(kStore ? warp.block->counters.sharedStores : warp.block->counters.sharedLoads, sharedBytes);
 }
 
 double toDouble(uint64_t bits, const WmmaType &type) {

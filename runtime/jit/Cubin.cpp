@@ -90,18 +90,24 @@ std::string findPtxas() {
   return "";
 }
 
+/// `verboseLog`, where there is one, gets what ptxas says with -v.
 Status assembleByPtxas(const std::string &ptxas, const std::string &ptx, const std::string &target,
-                       std::string *cubin) {
+                       std::string *cubin, std::string *verboseLog = nullptr) {
   TemporaryFolder folder;
   if (folder.path.empty())
     return {StatusCode::IoError, "cannot make a temporary folder for ptxas"};
   std::string input = folder.path + "/kernels.ptx", output = folder.path + "/kernels.cubin", log = folder.path + "/log";
   std::ofstream(input, std::ios::binary) << ptx;
-  int status = runProgram({ptxas, "-arch=" + target, input, "-o", output}, log);
+  std::vector<std::string> arguments = {ptxas, "-arch=" + target, input, "-o", output};
+  if (verboseLog)
+    arguments.push_back("-v");
+  int status = runProgram(arguments, log);
   if (status != 0)
     return {StatusCode::CompileError, fmt::format("{} cannot assemble the PTX for {} (exit status {}):\n{}", ptxas,
                                                   target, status, readAll(log))};
   *cubin = readAll(output);
+  if (verboseLog)
+    *verboseLog = readAll(log);
   return cubin->empty() ? Status(StatusCode::IoError, fmt::format("{} wrote no machine code", ptxas)) : Status();
 }
 
@@ -181,6 +187,20 @@ Status linkCubins(const std::string &ptx, const std::string &target, CachedTexts
     return status;
   return cached("cubins", "nvJitLink " + linker->identity(), ptx, target, texts,
                 [&](CacheTexts *made) { return assembleParts(*linker, ptx, target, made); });
+}
+
+Status assembleVerbosely(const std::string &ptx, const std::string &target, CachedTexts *texts) {
+  std::string ptxas = findPtxas();
+  if (ptxas.empty())
+    return {StatusCode::NotFound, "there is no ptxas"};
+  CacheKey key = CacheKeyBuilder("cubin and log").add("ptxas " + identityOf(ptxas).text).add(target).add(ptx).key();
+  auto make = [&](CacheTexts *made) -> Status {
+    if (Status status = assembleByPtxas(ptxas, ptx, target, &(*made)["cubin"], &(*made)["log"]); !status.ok())
+      return status;
+    (*made)["about"] = fmt::format("cubin for {}, with ptxas -v", target);
+    return {};
+  };
+  return Cache::current()->find(key, make, texts);
 }
 
 Status assembleCubin(const std::string &ptx, const std::string &target, std::vector<uint8_t> *cubin) {

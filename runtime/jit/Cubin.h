@@ -26,6 +26,9 @@ CudaTools findCudaTools();
 /// each. NotFound: there is no nvJitLink. Kept in the cache, as below.
 Status linkCubins(const std::string &ptx, const std::string &target, CachedTexts *texts);
 
+/// Assembles PTX by ptxas: `texts` gets "cubin" and "log", with what it says of registers and spills. NotFound: there is none.
+Status assembleVerbosely(const std::string &ptx, const std::string &target, CachedTexts *texts);
+
 /// Assembles PTX as one module: in process by nvJitLink, or by ptxas. Errors carry the assembler's log.
 Status assembleCubin(const std::string &ptx, const std::string &target, std::vector<uint8_t> *cubin);
 

@@ -46,6 +46,19 @@ Json profileJson(const Device &device, const std::vector<LaunchRecord> &records)
   return profile;
 }
 
+Status labelled(const std::vector<LaunchRecord> &records, std::vector<model::LabelledRecord> *launches) {
+  std::vector<emulator::KernelRecord> kernels = emulator::kernelRecords();
+  size_t next = 0;
+  for (const LaunchRecord &record : records) {
+    if (record.kernel.empty())
+      continue;
+    if (next == kernels.size() || kernels[next].name != record.kernel)
+      return {StatusCode::DeviceError, fmt::format("the emulated device kept no counters of launch '{}': it keeps those of the last 4096", record.label)};
+    launches->push_back({record.label, std::move(kernels[next++])});
+  }
+  return {};
+}
+
 //===----------------------------------------------------------------------===//
 // For people
 //===----------------------------------------------------------------------===//
@@ -106,7 +119,8 @@ std::string profileTable(const Json &profile) {
     text += fmt::format("  {} {}", name, count.get<uint64_t>());
   for (const auto &[name, count] : profile["total"]["mmas"].items())
     text += fmt::format("\nMMAs {}: {}", name, count.get<uint64_t>());
-  return text + "\n(times are of the emulation, not of a GPU)\n";
+  text += "\n(times are of the emulation, not of a GPU)\n";
+  return profile.contains("model") ? text + "\n" + model::modelTable(profile["model"]) : text;
 }
 
 } // namespace tools

@@ -4,6 +4,7 @@
 #include "fourfold/HostProgram.h"
 #include "runtime/npy/Npy.h"
 #include "runtime/tools/Check.h"
+#include "runtime/model/Report.h"
 #include "runtime/tools/Profile.h"
 #include "runtime/tools/Progress.h"
 #include "runtime/tools/SpecSource.h"
@@ -24,6 +25,7 @@ struct RunCommandOptions {
   SpecSource source;
   std::string device = "auto";
   std::vector<std::string> inputs, outputs;
+  std::string profileForm, gpu;
   bool check = false, profile = false, json = false;
 };
 
@@ -74,6 +76,9 @@ private:
     if (evaluatorOnly() && (options.check || options.profile))
       return invalid(fmt::format("{} compares or measures a device, and --device {} uses none",
                                  options.check ? "--check" : "--profile", options.device));
+    if (!options.gpu.empty())
+      if (Status status = model::findGpu(options.gpu, &gpu); !status.ok())
+        return invalid("--gpu: " + status.message());
     if (Status status = parseFiles(options.inputs, "--input", &inputFiles); !status.ok())
       return status;
     if (Status status = parseFiles(options.outputs, "--output", &outputFiles); !status.ok())
@@ -114,6 +119,11 @@ private:
       given.push_back(file.name);
     if (Status status = completeSource(options.source, compiler, given, /*distributed=*/false, &spec); !status.ok())
       return status;
+    if (gpu && !device.isEmulated())
+      return invalid(fmt::format("--gpu {} needs what the emulated device counts, and --device {} runs on {}: use --device emulated:TARGET", options.gpu,
+                                 options.device, device.name()));
+    if (std::string reason = gpu ? model::whyNot(*gpu, device.target()) : ""; !reason.empty())
+      return invalid(fmt::format("--gpu {}: {}; --device {} takes another target", options.gpu, reason, "emulated:TARGET"));
     // The evaluator runs every spec, with kernels or without.
     Status status = evaluatorOnly() ? compiler.emit(spec, "sm_120a", "signature", &compiled.manifest, &compiled.warnings)
                                     : compiler.compile(spec, device.target(), &compiled);
@@ -261,6 +271,13 @@ private:
   Status compare() {
     if (options.profile)
       profile = profileJson(device, records);
+    if (gpu) {
+      std::vector<model::LabelledRecord> launches;
+      if (Status status = labelled(records, &launches); !status.ok())
+        return status;
+      if (Status status = model::modelJson(*gpu, compiled.ptx, device.target(), launches, &profile["model"]); !status.ok())
+        return status;
+    }
     if (!options.check)
       return {};
     if (Status status = evaluate(true); !status.ok())
@@ -311,6 +328,7 @@ private:
   }
 
   const RunCommandOptions &options;
+  const model::Gpu *gpu = nullptr; // of --gpu
   Spec spec;
   std::vector<NamedFile> inputFiles, outputFiles;
   Compiler compiler;
@@ -348,7 +366,13 @@ void addRunCommand(CLI::App &app, int *result) {
           "NAME=FILE.npy for each result to keep; f32 and bf16 are written as '<f4' (widening is exact), f16 as '<f2'")
       ->allow_extra_args(false);
   command->add_flag("--check", options->check, "Compare every value on the device with the reference evaluator");
-  command->add_flag("--profile", options->profile, "Print launches, times and, on the emulated device, counters; on a GPU, bytes of the buffers");
+  CLI::Option *profile =
+      command
+          ->add_flag("--profile{table}", options->profileForm,
+                     "Print launches, times and, on the emulated device, counters; on a GPU, bytes of the buffers. --profile=json: as JSON, as with --json")
+          ->check(CLI::IsMember({"table", "json"}));
+  command->add_option("--gpu", options->gpu, "With --profile on an emulated device: the least times on this GPU, and what binds: " + model::gpuNames())
+      ->needs(profile);
   command->add_flag("--json", options->json, "Print results of --check and --profile as JSON");
   command->footer(
       "Examples:\n"
@@ -359,7 +383,11 @@ void addRunCommand(CLI::App &app, int *result) {
       "--check: codes, scales and everything that no matmul precedes must be equal bit for bit; results of a matmul\n"
       "must lie within the evaluator's bound. Outputs are written only if it passes.\n\n"
       "Exit status: 0 success; 1 bad input, a failed run or a failed check; 2 wrong usage.");
-  command->callback([options, result] { *result = RunCommand(*options).run(); });
+  command->callback([options, result] {
+    options->profile = !options->profileForm.empty();
+    options->json |= options->profileForm == "json";
+    *result = RunCommand(*options).run();
+  });
 }
 
 } // namespace tools

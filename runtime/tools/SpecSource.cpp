@@ -4,6 +4,9 @@
 #include "runtime/tools/SpecSource.h"
 
 #include "fourfold/Recipe.h"
+#include "plan/ChildProcess.h"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -25,9 +28,37 @@ void addSourceOptions(CLI::App *command, SpecSource *source) {
       ->check(CLI::IsMember({"fast", "faithful"}));
 }
 
+/// Bytecode becomes text in a child process, which LLVM's reader may bring down: nothing of this one depends on its bytes.
+static Status readBytecode(Spec *spec) {
+  Compiler compiler;
+  if (Status status = Compiler::open(&compiler); !status.ok())
+    return status;
+  std::string text;
+  ChildEnd end = runInChild(
+      [&](std::string *result) {
+        Status status = compiler.emit(*spec, "", "text", result);
+        if (!status.ok())
+          *result = status.message();
+        return status.ok();
+      },
+      &text);
+  if (end == ChildEnd::Crash)
+    return {StatusCode::CompileError,
+            fmt::format("{}:1:1: error: the bytecode is damaged: its reader, a process of its own, {}", spec->fileName, text)};
+  if (end == ChildEnd::Failure)
+    return {StatusCode::CompileError, text};
+  spec->text = std::move(text);
+  return {};
+}
+
 Status readSource(const SpecSource &source, Spec *spec) {
   std::string folder;
-  return source.recipe.empty() ? readSpec(source.spec, source.function, spec) : findRecipe(source.recipe, &folder);
+  if (!source.recipe.empty())
+    return findRecipe(source.recipe, &folder);
+  if (Status status = readSpec(source.spec, source.function, spec); !status.ok())
+    return status;
+  // What MLIR bytecode begins with.
+  return spec->text.compare(0, 4, "ML\xefR") == 0 ? readBytecode(spec) : Status();
 }
 
 Status completeSource(const SpecSource &source, const Compiler &compiler, const std::vector<std::string> &present,

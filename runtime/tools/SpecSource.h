@@ -17,7 +17,7 @@ struct SpecSource {
 /// Adds the spec and --recipe, one of which must be given, --function and --mode.
 void addSourceOptions(CLI::App *command, SpecSource *source);
 
-/// Reads what can be read without a compiler: the spec, or whether the recipe exists.
+/// Reads what can be read without compiling: the spec, bytecode as text, or whether the recipe exists. Call it before there are threads.
 Status readSource(const SpecSource &source, Spec *spec);
 /// Makes it one spec with the optional arguments that are `present`; a recipe's specs are linked.
 Status completeSource(const SpecSource &source, const Compiler &compiler, const std::vector<std::string> &present,

@@ -1,9 +1,8 @@
-// Names of values, choice of the function, bytecode, and the text of diagnostics.
+// Names of values, choice of the function, and the text of diagnostics.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "tests/dialect/SpecRunner.h"
 
-#include "mlir/Bytecode/BytecodeWriter.h"
 
 #include "llvm/Support/raw_ostream.h"
 
@@ -86,19 +85,6 @@ TEST_F(FrontendTest, ArgumentAndResultMayNotShareAName) {
     return %t : tensor<8xf32>
   })"),
             (Names{"spec.mlir:1:1: error: 'func.func' op names both an argument and result 0 's'"}));
-}
-
-TEST_F(FrontendTest, BytecodeGivesTheSameNamesAsItsPrintedForm) {
-  const char *text = R"(func.func @f(%x: tensor<4x8xf32>) -> tensor<8xf32> {
-    %s = fp4.column_sum %x : tensor<4x8xf32> -> tensor<8xf32>
-    return %s : tensor<8xf32>
-  })";
-  mlir::FailureOr<ParsedSpec> spec = parseSpec(text, "spec.mlir", context, "");
-  ASSERT_TRUE(succeeded(spec)) << diagnostics.str();
-  std::string bytecode;
-  llvm::raw_string_ostream stream(bytecode);
-  ASSERT_TRUE(succeeded(mlir::writeBytecodeToFile(*spec->module, stream)));
-  EXPECT_EQ(names(bytecode), (Names{"x", "s", "-> s"}));
 }
 
 const char *const kTwoFunctions = R"(

@@ -344,7 +344,7 @@ TEST(ClusterLaunch, FormsThatAreRefused) {
                            "st.async.mmio.release.sys.global.b32 [%rd0], %r1;", "red.async.relaxed.cluster.shared::cluster.mbarrier::complete_tx::bytes.min.u64 [%r1], %rd0, [%r2];",
                            "griddepcontrol;"}) {
     Device device("sm_90a");
-    EXPECT_EQ(device.load(kernel(0, line, "", "sm_90a")), kErrorInvalidPtx) << line;
+    EXPECT_EQ(device.loadAndLaunch(kernel(0, line, "", "sm_90a")), kErrorNotSupported) << line;
     EXPECT_NE(lastFinding().find("line 13"), std::string::npos) << lastFinding();
   }
 }

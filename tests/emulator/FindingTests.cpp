@@ -276,14 +276,18 @@ TEST(Findings, LoadErrors) {
   char log[256] = "x";
   int options[] = {kJitErrorLogBuffer, kJitErrorLogBufferSize};
   void *values[] = {log, reinterpret_cast<void *>(sizeof(log))};
-  std::string bad = kernel(1, "tcgen05.alloc.cta_group::1.sync.aligned.shared::cta.b32 [%r1], 32;");
+  std::string bad = kernel(1, "bra nowhere;");
   EXPECT_EQ(device.d.moduleLoadDataEx(&device.module, bad.c_str(), 2, options, values), kErrorInvalidPtx);
-  EXPECT_NE(std::string(log).find("tcgen05"), std::string::npos) << log;
+  EXPECT_NE(std::string(log).find("'nowhere' is not defined"), std::string::npos) << log;
   EXPECT_NE(std::string(log).find("kernel 'k', line 14"), std::string::npos) << log;
-  for (const char *wrong : {"add.u32 %r1, %r2;", "add.u32 %r1, %rd2, %r3;", "frobnicate.u32 %r1;",
-                            "add.u32.fancy %r1, %r2, %r3;", "bra nowhere;", "mov.u32 %r99, 1;", "cvt.s32.f32 %r1, %f1;",
-                            "mov.u32 %r1, %nosuch;", "ld.global.v2.u32 %r1, [%rd0];"})
+  for (const char *wrong : {"bra nowhere;", "mov.u32 %r99, 1;", "mov.u32 %r1, nowhere;", "mov.u32 %r1, %nosuch;", "add.u32 %r1 %r2;", "call nowhere;"})
     EXPECT_EQ(load("sm_120a", kernel(1, wrong)), kErrorInvalidPtx) << wrong;
+  for (const char *unknown : {"add.u32 %r1, %r2;", "add.u32 %r1, %rd2, %r3;", "frobnicate.u32 %r1;", "add.u32.fancy %r1, %r2, %r3;",
+                              "cvt.s32.f32 %r1, %f1;", "ld.global.v2.u32 %r1, [%rd0];", "mov.u32 %r1, %pm0;"}) {
+    Device fresh;
+    EXPECT_EQ(fresh.loadAndLaunch(kernel(1, unknown)), kErrorNotSupported) << unknown;
+    EXPECT_NE(lastFinding().find("kernel 'k', line 14"), std::string::npos) << lastFinding();
+  }
 }
 
 } // namespace

@@ -40,6 +40,12 @@ public:
 
   /// Loads; the expected CUresult is success unless told otherwise.
   CUresult load(const std::string &ptx) { return d.moduleLoadDataEx(&module, ptx.c_str(), 0, nullptr, nullptr); }
+  /// Loads and, where that works, launches `k`: what comes of a kernel with something that the device has not.
+  CUresult loadAndLaunch(const std::string &ptx) {
+    if (CUresult result = load(ptx))
+      return result;
+    return d.launchKernel(function("k"), 1, 1, 1, 32, 1, 1, 0, nullptr, nullptr, nullptr);
+  }
   CUfunction function(const char *name) {
     CUfunction result = nullptr;
     EXPECT_EQ(d.moduleGetFunction(&result, module, name), kSuccess) << lastFinding();

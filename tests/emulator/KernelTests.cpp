@@ -173,8 +173,8 @@ TEST(CachePolicy, IsTaken) {
   ASSERT_EQ(device.launch("k", 1, 1, 0, in, out), kSuccess) << lastFinding();
   EXPECT_EQ(device.download<uint32_t>(out, 8), (std::vector<uint32_t>{3, 9, 9, 9, 1, 2, 0, 0}));
   // The operand belongs to the modifier.
-  EXPECT_NE(device.load(kernel(1, "ld.global.u32 %r0, [%rd0], %rd0;")), kSuccess);
-  EXPECT_NE(device.load(kernel(1, "ld.global.L2::cache_hint.u32 %r0, [%rd0];")), kSuccess);
+  EXPECT_EQ(device.loadAndLaunch(kernel(1, "ld.global.u32 %r0, [%rd0], %rd0;")), kErrorNotSupported);
+  EXPECT_EQ(device.loadAndLaunch(kernel(1, "ld.global.L2::cache_hint.u32 %r0, [%rd0];")), kErrorNotSupported);
 }
 
 INSTANTIATE_TEST_SUITE_P(Nvcc, Kernels,

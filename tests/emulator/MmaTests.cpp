@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstring>
 #include <random>
+#include <regex>
 
 using namespace fourfold::emulator;
 using namespace fourfold::emulator::test;
@@ -159,10 +160,15 @@ TEST(MmaFp4, EqualsMmaSim) {
 }
 
 /// Through the PTX that LLVM prints, selectors in registers: thread-id-a 1, thread-id-b 2, all other lanes' scales NaN.
-TEST(Mma, BlockScaleFragmentsFromLlvm) {
+class BlockScaleFragments : public ::testing::TestWithParam<bool> {};
+
+TEST_P(BlockScaleFragments, FromLlvm) {
   Device device;
-  ASSERT_EQ(device.load(readText(FOURFOLD_SOURCE_DIR "/tests/emulator/corpus/llvm_mma_block_scale.ptx")), kSuccess)
-      << lastFinding();
+  std::string ptx = readText(FOURFOLD_SOURCE_DIR "/tests/emulator/corpus/llvm_mma_block_scale.ptx");
+  if (GetParam()) // scales in braces, as CUTLASS writes them
+    ptx = std::regex_replace(ptx, std::regex("\n\t\t(%r\\d+), "), "\n\t\t{$1}, ");
+  ASSERT_EQ(ptx.find("\t\t{%r12}, {%rs3, %rs2}") != std::string::npos, GetParam());
+  ASSERT_EQ(device.load(ptx), kSuccess) << lastFinding();
   std::mt19937 random(3);
   Fp4Tile tile;
   randomTile(random, tile, ScaleFormat::UE4M3, 0);
@@ -195,6 +201,9 @@ TEST(Mma, BlockScaleFragmentsFromLlvm) {
           << lane << " " << r;
   EXPECT_EQ(counters().mmas.at("mxf4nvf4.4x.ue4m3"), 1u);
 }
+
+INSTANTIATE_TEST_SUITE_P(Mma, BlockScaleFragments, ::testing::Values(false, true),
+                         [](const auto &info) { return info.param ? "Braces" : "Registers"; });
 
 TEST(MmaFp4, Speed) {
   std::mt19937 random(4);

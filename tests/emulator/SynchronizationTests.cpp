@@ -105,7 +105,7 @@ TEST(Mbarrier, RemoteAndUnknownFormsAreRefused) {
   for (const char *line : {"mbarrier.arrive.release.cluster.shared::cluster.b64 %rd1, [%r2];", "mbarrier.init.shared::cluster.b64 [%r2], 1;",
                            "mbarrier.try_wait.parity.shared::cluster.b64 %p1, [%r2], 0;",
                            "fence.proxy.tensormap::generic.acquire.gpu [%rd0], 64;", "fence.mbarrier_init.release.cta;"}) {
-    EXPECT_EQ(device.load(kernel(1, line)), kErrorInvalidPtx) << line;
+    EXPECT_EQ(device.loadAndLaunch(kernel(1, line)), kErrorNotSupported) << line;
     EXPECT_NE(lastFinding().find("line 14"), std::string::npos) << lastFinding();
   }
 }
@@ -140,7 +140,7 @@ TEST(Registers, SetMaxNReg) {
   run(kErrorLaunchFailed, "@%p0 setmaxnreg.dec.sync.aligned.u32 40;", {"executed by lanes 0x00000001 of 0xffffffff"});
   Device device;
   for (const char *count : {"20", "42", "264"})
-    EXPECT_EQ(device.load(kernel(1, std::string("setmaxnreg.inc.sync.aligned.u32 ") + count + ";")), kErrorInvalidPtx);
+    EXPECT_EQ(device.loadAndLaunch(kernel(1, std::string("setmaxnreg.inc.sync.aligned.u32 ") + count + ";")), kErrorNotSupported);
 }
 
 TEST(Mbarrier, LanesOfAWarpMayWaitForEachOther) {

@@ -265,7 +265,7 @@ TEST(TmaFindings, WhatIsMissingIsRefused) {
            {"ld.global.u32 %r0, [%rd0, {%r1}];", "an address of one part"},
            {"tensormap.replace.tile.global_address.global.b1024.b64 [%rd0], %rd1;", "not supported"}}) {
     Device device("sm_90a");
-    EXPECT_EQ(device.load(kernel(2, line, "", "sm_90a")), kErrorInvalidPtx) << line;
+    EXPECT_EQ(device.loadAndLaunch(kernel(2, line, "", "sm_90a")), kErrorNotSupported) << line;
     EXPECT_NE(lastFinding().find("line 15"), std::string::npos) << lastFinding();
     EXPECT_NE(lastFinding().find(words), std::string::npos) << "'" << words << "' is not in: " << lastFinding();
   }

@@ -194,7 +194,7 @@ TEST(WgmmaFindings, UnwrittenOperand) {
 TEST(WgmmaFindings, Refused) {
   auto message = [](const std::string &line) {
     Device device("sm_90a");
-    EXPECT_NE(device.load(kernel(1, line, "", "sm_90a", "8.0")), kSuccess);
+    EXPECT_EQ(device.loadAndLaunch(kernel(1, line, "", "sm_90a", "8.0")), kErrorNotSupported);
     return lastFinding();
   };
   expectIn("no wgmma.mma_async has these types and this shape", message("wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.f16 {%f0,%f1,%f2,%f3}, %rd1, %rd2, 1, 1, 1, 0, 0;"));

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <chrono>
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -64,7 +65,7 @@ std::vector<Explanation> readExplanations(const std::string &text) {
 }
 
 bool isExplained(const Task &task, const std::vector<Explanation> &explanations) {
-  constexpr size_t kAround = 8;
+  constexpr size_t kAround = 16;
   std::string around, name = signature(task);
   size_t line = task.mutant.line, last = std::min(line + kAround + 1, task.lines->size());
   for (size_t i = line > kAround ? line - kAround : 0; i < last; ++i)
@@ -206,6 +207,13 @@ int main(int argc, char **argv) {
     if (open)
       survivors.push_back(text);
   };
+  auto lastTold = std::chrono::steady_clock::now();
+  auto tell = [&](size_t next) {
+    if (std::chrono::steady_clock::now() - lastTold < std::chrono::seconds(10))
+      return;
+    lastTold = std::chrono::steady_clock::now();
+    std::fprintf(stderr, "fourfold-mutate: %zu of %zu mutants, %zu survive unexplained\n", next, tasks.size(), survivors.size());
+  };
   std::vector<std::pair<Child, const Task *>> running;
   for (size_t next = 0; next < tasks.size() || !running.empty();) {
     if (next < tasks.size() && running.size() < jobs) {
@@ -218,6 +226,7 @@ int main(int argc, char **argv) {
         return std::fprintf(stderr, "fourfold-mutate: error: cannot start a process\n"), 2;
       continue;
     }
+    tell(next);
     int status = 0;
     int pid = wait(&status);
     for (size_t i = 0; i < running.size(); ++i)

@@ -88,6 +88,15 @@ def npy_tail(path, count):
         return file.read()[-count:]
 
 
+MISSING = """.version 8.6
+.target sm_100a
+.address_size 64
+.func helper() { tcgen05.fence::before_thread_sync; ret; }
+.visible .entry cannot() { call helper; ret; }
+.visible .entry can(.param .u64 to) { ret; }
+"""
+
+
 class EmulateTest(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
@@ -139,6 +148,19 @@ class EmulateTest(unittest.TestCase):
         self.assertEqual(list(values), [sum((96 * row + i) % 7 for i in range(96)) for row in range(4)])
         self.assertIn("(4,)", header)
 
+    def test_kernels_that_cannot_run(self):
+        self.write("missing.ptx", MISSING.encode())
+        done = self.expect(0, "missing.ptx", "--list")
+        self.assertIn("cannot()\n  missing: kernel 'cannot', line 4: `.func helper() { tcgen05.fence::", done.stdout)
+        self.assertIn("can(to: 8 bytes)\n", done.stdout)
+        done = self.run_tool("missing.ptx", "--check-only")
+        self.assertEqual((done.returncode, done.stderr), (2, ""))
+        self.assertIn("can: can run\ncannot: cannot run\n  missing: ", done.stdout)
+        self.assertEqual(self.expect(0, "missing.ptx", "--check-only", "--kernel", "can").stdout, "can: can run\n")
+        self.expect(2, "missing.ptx", "--check-only", "--kernel", "neither", error="has no kernel 'neither'")
+        self.expect(2, "missing.ptx", "--kernel", "cannot", error="line 4")
+        self.expect(0, "missing.ptx", "--kernel", "can", "--arg", "u64:0")
+
     def test_finding(self):
         # The first warp adds up before the second has written its sum.
         done = self.expect(1, *self.rows("row_sums_racy.ptx"), error="loaded bytes never written")
@@ -170,6 +192,25 @@ class EmulateTest(unittest.TestCase):
         self.assertIn("global bytes read", table)
         counters = json.loads(self.expect(0, *arguments, "--json").stdout)
         self.assertEqual((counters["globalBytesRead"], counters["globalSectorsRead"], counters["blocks"]), (128, 4, 1))
+
+    def test_cost_model(self):
+        arguments = ("copy.ptx", "--kernel", "copy", "--arg", "zero:f32,32", "--arg", "in:x.npy", "--arg", "u32:32", "--profile")
+        table = self.expect(0, *arguments, "--gpu", "h100").stdout
+        self.assertIn("least times on NVIDIA H100 SXM5 80GB", table)
+        self.assertRegex(table, r"copy +0.006  issue +100 ")
+        profile = json.loads(self.expect(0, *arguments[:-1], "--profile=json", "--gpu", "rtx5090").stdout)
+        self.assertEqual(profile["footprintSectorsRead"], 4)
+        launch = profile["model"]["launches"][0]
+        self.assertEqual((launch["kernel"], launch["blocks"], launch["threads"]), ("copy", 1, 32))
+        memory = [term for term in launch["speedOfLight"]["terms"] if term["name"] == "memory"][0]
+        self.assertAlmostEqual(memory["microseconds"], 256 / 1.792e6)
+        names = "a100, h100, h200, rtx4090, rtx5090, b200"
+        self.expect(2, *arguments, "--gpu", "h300", error="there is no GPU 'h300' in the cost model: use one of " + names)
+        self.expect(2, *arguments[:-1], "--gpu", "h100", error="--profile")
+        self.expect(2, *arguments[:-1], "--profile=yaml", error="yaml")
+        with open(self.path("hopper.ptx"), "w") as file:
+            file.write(COPY.replace("7.0", "8.0").replace("sm_80", "sm_90a"))
+        self.expect(2, "hopper.ptx", *arguments[1:], "--gpu", "a100", error="does not run PTX for sm_90a")
 
     def test_printf(self):
         done = self.expect(0, os.path.join(PTX, "print.ptx"), "--arg", "in:x.npy", "--arg", "i64:-5000000000")
@@ -227,8 +268,8 @@ class EmulateTest(unittest.TestCase):
         ):
             with self.subTest(arguments=arguments):
                 self.expect(2, *arguments, error=error)
-        self.write("bad.ptx", COPY.replace("mul.wide.u32", "mul.wider.u32").encode())
-        self.expect(2, "bad.ptx", "--list", error="line 12")
+        self.write("bad.ptx", COPY.replace("mul.wide.u32 %rd3,", "mul.wide.u32 %rd3").encode())
+        self.expect(2, "bad.ptx", "--list", error=":12: expects")
         self.write("other.ptx", COPY.replace("sm_80", "sm_103a").encode())
         self.expect(2, "other.ptx", "--list", error="sm_103a")
 

@@ -116,6 +116,16 @@ class ToolTest(unittest.TestCase):
     def test_profile_table(self):
         out, _ = self.tool("run", "spec.mlir", "--device", "emulated:sm_120a", *self.INPUTS, "--profile")
         self.assertRegex(out.decode(), r"add +1 .* 180 +60 ")
+        out, _ = self.tool("run", "spec.mlir", "--device", "emulated:sm_120a", *self.INPUTS, "--profile", "--gpu", "rtx5090")
+        self.assertIn(b"least times on NVIDIA GeForce RTX 5090", out)
+
+    def test_cost_model(self):
+        out, _ = self.tool("run", "spec.mlir", "--device", "emulated:sm_120a", *self.INPUTS, "--profile=json", "--gpu", "rtx5090")
+        launches = json.loads(out)["profile"]["model"]["launches"]
+        self.assertEqual([launch["label"] for launch in launches], ["add"])  # a memset is no kernel
+        self.assertIn("there is no GPU 'h300'", self.run_error("spec.mlir", *self.INPUTS, "--profile", "--gpu", "h300"))
+        self.assertIn("does not run PTX for sm_120a; --device emulated:TARGET takes another target",
+                      self.run_error("spec.mlir", "--device", "emulated:sm_120a", *self.INPUTS, "--profile", "--gpu", "h100"))
 
     # Bad input
 

@@ -12,7 +12,7 @@
 
 namespace fourfold {
 
-/// A fusion spec: MLIR text or bytecode.
+/// A fusion spec: MLIR text. Bytecode is refused: see `Compiler::emit`.
 struct Spec {
   std::string text;
   /// For diagnostics.
@@ -83,7 +83,9 @@ public:
 
   /// Compiles a spec for a target such as "sm_120a".
   Status compile(const Spec &spec, const std::string &target, CompiledSpec *compiled) const;
-  /// Compiles up to a stage, "plan", "kernels", "llvm" or "ptx", and returns its text.
+  /// Compiles up to a stage, "plan", "kernels", "llvm" or "ptx", and returns its text. Stage "text" gives the text of a spec in MLIR
+  /// bytecode. LLVM reads that in this process and can corrupt its memory when bytes are damaged: use it only for bytes that you trust,
+  /// or in a process of their own, as the tool does.
   Status emit(const Spec &spec, const std::string &target, const std::string &stage, std::string *text,
               std::string *warnings = nullptr) const;
   /// Evaluates a spec on the host: the results, and with `intermediates` every named value. Bounds are for FP4 tensor cores, or, where

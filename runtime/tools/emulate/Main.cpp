@@ -41,7 +41,8 @@ int main(int argc, char **argv) {
   LaunchRequest request;
   std::string path, grid = "1", block = "32", cluster, check = "full";
   std::vector<std::string> arguments;
-  bool list = false, profile = false, json = false;
+  std::string profile, gpuName;
+  bool list = false, checkOnly = false, json = false;
   app.add_option("ptx", path, "PTX file; - reads the standard input")->required();
   app.add_option("--kernel", request.kernel, "Kernel; may be left out where the file has one");
   app.add_option("--grid", grid, "Blocks: X, X,Y or X,Y,Z")->capture_default_str()->check(dimensions);
@@ -56,16 +57,21 @@ int main(int argc, char **argv) {
       ->check(CLI::IsMember({"none", "fast", "full"}));
   app.add_option("--threads", request.threads, "Host threads; 0: all")->capture_default_str()->check(CLI::Range(0, 1024));
   app.add_option("--budget", request.maxInstructions, "Warp instructions a block may execute; 0: no limit")->capture_default_str();
-  app.add_flag("--profile", profile, "Print what the kernel did: instructions, bytes, sectors, bank conflicts");
+  CLI::Option *profiles =
+      app.add_flag("--profile{table}", profile,
+                   "Print what the kernel did: instructions, bytes, sectors, bank conflicts. --profile=json: as JSON, as --json alone")
+          ->check(CLI::IsMember({"table", "json"}));
+  app.add_option("--gpu", gpuName, "With --profile: the least time on this GPU, and what binds: " + model::gpuNames())->needs(profiles);
   app.add_flag("--json", json, "Print the profile as JSON");
   app.add_flag("--list", list, "List the kernels of the file and their parameters, and end");
+  app.add_flag("--check-only", checkOnly, "Say of each kernel, or of that of --kernel, whether it can run and what is missing, and end");
   app.footer(std::string(argumentHelp) +
              "\n\nExamples:\n"
              "  nvcc -ptx -arch=sm_80 scale.cu && fourfold-emulate scale.ptx --list\n"
              "  fourfold-emulate scale.ptx --grid 4 --block 256 --arg in:x.npy --arg out:y.npy,f32,1000 --arg f32:2 --arg i32:1000\n"
              "  fourfold-emulate kernel.ptx --kernel reduce --grid 2,2 --block 32,8 --shared 4096 --arg zero:f32,64,sum.npy --profile\n\n"
              "Exit status: 0 the kernel ran and nothing is wrong with it; 1 a finding, on the standard error, and no file is written;\n"
-             "2 wrong usage, unreadable files, PTX that cannot be loaded.");
+             "2 wrong usage, unreadable files, PTX that cannot be loaded, a kernel with instructions that the device has not.");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
@@ -81,12 +87,26 @@ int main(int argc, char **argv) {
                    : check == "fast" ? emulator::CheckLevel::Fast
                                      : emulator::CheckLevel::Full;
   try {
+    const model::Gpu *gpu = nullptr;
+    if (!gpuName.empty())
+      if (Status status = model::findGpu(gpuName, &gpu); !status.ok())
+        return fail(kUsage, "--gpu: " + status.message());
     Session session;
     if (Status status = session.open(path, request.target); !status.ok())
       return fail(kUsage, status.message());
+    if (std::string reason = gpu ? model::whyNot(*gpu, session.target()) : ""; !reason.empty())
+      return fail(kUsage, "--gpu " + gpuName + ": " + reason);
     if (list) {
       std::fputs(session.kernelList().c_str(), stdout);
       return kSuccess;
+    }
+    if (checkOnly) {
+      std::string text;
+      bool canRun = false;
+      if (Status status = session.check(request.kernel, &text, &canRun); !status.ok())
+        return fail(kUsage, status.message());
+      std::fputs(text.c_str(), stdout);
+      return canRun ? kSuccess : kUsage;
     }
     request.arguments.resize(arguments.size());
     for (size_t i = 0; i < arguments.size(); ++i)
@@ -99,8 +119,12 @@ int main(int argc, char **argv) {
       return fail(kFinding, finding);
     if (Status status = session.writeOutputs(request); !status.ok())
       return fail(kUsage, status.message());
-    if (profile || json)
-      std::fputs(session.profile(json).c_str(), stdout);
+    if (!profile.empty() || json) {
+      std::string text;
+      if (Status status = session.profile(gpu, json || profile == "json", &text); !status.ok())
+        return fail(kUsage, status.message());
+      std::fputs(text.c_str(), stdout);
+    }
   } catch (const std::exception &error) {
     return fail(kUsage, error.what());
   }

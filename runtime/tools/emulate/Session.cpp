@@ -4,6 +4,7 @@
 #include "runtime/tools/emulate/Session.h"
 
 #include "runtime/emulator/Parser.h"
+#include "runtime/model/Report.h"
 #include "runtime/tools/Counters.h"
 
 #include <fmt/format.h>
@@ -33,6 +34,15 @@ std::string deviceFor(const std::string &target) {
 }
 
 Status driverError(const std::string &what) { return {StatusCode::DeviceError, what + ": " + emulator::lastFinding()}; }
+
+std::string missingParts(const emulator::KernelSupport &support) {
+  std::string text;
+  for (const std::string &part : support.missing)
+    text += "  missing: " + part + "\n";
+  for (const std::string &part : support.missingIfCalled)
+    text += "  missing in a function that may be called through a pointer: " + part + "\n";
+  return text;
+}
 
 const emulator::Variable &parameter(const emulator::Function &kernel, size_t i) {
   return kernel.variables[static_cast<size_t>(kernel.params[i])];
@@ -103,6 +113,7 @@ Status Session::open(const std::string &file, const std::string &target) {
   if (driver.init(0) != kSuccess || driver.primaryCtxRetain(&context, ordinal) != kSuccess ||
       driver.ctxSetCurrent(context) != kSuccess)
     return driverError("cannot start the emulated device");
+  source = text;
   if (driver.moduleLoadDataEx(&module, text.c_str(), 0, nullptr, nullptr) != kSuccess)
     return {StatusCode::InvalidArgument, fmt::format("{}: {}", path, emulator::lastFinding())};
   return {};
@@ -132,11 +143,32 @@ std::string Session::describe(const emulator::Function &kernel) const {
 }
 
 std::string Session::kernelList() const {
+  std::vector<emulator::KernelSupport> supported = emulator::kernelSupport(module);
   std::string text;
-  for (const emulator::Function &function : ast.functions)
-    if (function.isEntry && function.hasBody)
-      text += describe(function) + "\n";
+  for (const emulator::Function &function : ast.functions) {
+    if (!function.isEntry || !function.hasBody)
+      continue;
+    text += describe(function) + "\n";
+    for (const emulator::KernelSupport &support : supported)
+      if (support.name == function.name)
+        text += missingParts(support);
+  }
   return text;
+}
+
+Status Session::check(const std::string &wanted, std::string *text, bool *canRun) const {
+  const emulator::Function *kernel = nullptr;
+  if (!wanted.empty())
+    if (Status status = pickKernel(wanted, &kernel); !status.ok())
+      return status;
+  *canRun = true;
+  for (const emulator::KernelSupport &support : emulator::kernelSupport(module)) {
+    if (!wanted.empty() && support.name != wanted)
+      continue;
+    *text += fmt::format("{}: {}\n", support.name, support.missing.empty() ? "can run" : "cannot run") + missingParts(support);
+    *canRun &= support.missing.empty();
+  }
+  return {};
 }
 
 Status Session::pickKernel(const std::string &wanted, const emulator::Function **kernel) const {
@@ -277,9 +309,21 @@ Status Session::writeOutputs(const LaunchRequest &request) {
   return {};
 }
 
-std::string Session::profile(bool json) const {
+Status Session::profile(const model::Gpu *gpu, bool json, std::string *text) const {
   emulator::Counters counters = emulator::counters();
-  return json ? tools::countersJson(counters).dump(2) + "\n" : tools::countersTable(counters);
+  nlohmann::ordered_json profile = tools::countersJson(counters);
+  *text = tools::countersTable(counters);
+  if (gpu) {
+    std::vector<model::LabelledRecord> launches;
+    for (const emulator::KernelRecord &record : emulator::kernelRecords())
+      launches.push_back({record.name, record});
+    if (Status status = model::modelJson(*gpu, source, ast.target, launches, &profile["model"]); !status.ok())
+      return status;
+    *text += "\n" + model::modelTable(profile["model"]);
+  }
+  if (json)
+    *text = profile.dump(2) + "\n";
+  return {};
 }
 
 } // namespace emulate
