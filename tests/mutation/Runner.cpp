@@ -139,10 +139,11 @@ Status Job::prepare(const std::string &targetName, const std::string &manifestTe
       dims[along] = extent;
       add(dims, Special::Place);
     }
-    // More than a block's threads along one dimension.
+    // More than two blocks' threads along one dimension.
     std::vector<int64_t> dims = {16, 24, 8};
-    dims[along] = 4201;
+    dims[along] = 8201;
     add(dims, Special::Last);
+    trials.push_back({dims, {Special::Column, 8200}});
   }
   for (size_t i = 0; i < executable.inputs().size(); ++i)
     for (const auto &dims : {std::array{48, 64, 80}, {33, 17, 49}})
