@@ -6,6 +6,7 @@
 #include "Access.h"
 #include "Cluster.h"
 #include "Mbarrier.h"
+#include "TensorMemory.h"
 #include "Traffic.h"
 
 #include "runtime/device/Driver.h"
@@ -94,6 +95,8 @@ void AsyncProxy::underWay(uint32_t address, int64_t *bytes, uint32_t *arrivals) 
     *bytes += copy.barrier == address ? copy.bytes : 0;
   for (const TrackedArrival &arrival : tracked)
     *arrivals += arrival.barrier == address;
+  for (const Signal &signal : signals)
+    *arrivals += signal.barrier == address;
 }
 
 void AsyncProxy::completePhase(Warp &waiter, const Instr &in, uint32_t address) {
@@ -108,6 +111,15 @@ void AsyncProxy::completePhase(Warp &waiter, const Instr &in, uint32_t address) 
       landCopies(*arrival.warp, in, arrival.lane, arrival.copies, agent, time);
   tracked.erase(std::remove_if(tracked.begin(), tracked.end(), [&](const TrackedArrival &a) { return a.barrier == address; }),
                 tracked.end());
+  std::vector<Signal> own;
+  for (const Signal &signal : signals)
+    if (signal.barrier == address)
+      own.push_back(signal);
+  signals.erase(std::remove_if(signals.begin(), signals.end(), [&](const Signal &s) { return s.barrier == address; }), signals.end());
+  for (const Signal &signal : own) {
+    signal.from->complete(waiter, in, signal.commit, agent, time, state.arriving);
+    signal.from->forgetTarget(signal.commit, &block, address);
+  }
   state.expected = state.transferred = 0;
   if (!block.shared.order->areFollowed())
     return;
@@ -120,12 +132,45 @@ void AsyncProxy::waited(Warp &warp, const Instr &in, uint32_t address, uint32_t 
   last = {isDone ? 0 : in.line, address, phase, last.count + !isDone};
   if (isDone && acquires && block.shared.order->areFollowed())
     block.shared.order->learn(warp.agent, barriers[address].completed);
+  else if (isDone && warp.block->tensor && block.shared.order->areFollowed())
+    warp.block->tensor->noteRelaxedWait(warp, barriers[address].completed);
 }
 
 void AsyncProxy::trackCopies(Warp &warp, int lane, uint32_t address) {
   tracked.push_back({&warp, lane, warp.copiesIssued, address});
   if (block.shared.order->areFollowed())
     block.shared.order->publish(warp.agent, barriers[address].arriving);
+}
+
+void AsyncProxy::addSignal(Warp &warp, const Instr &in, int lane, uint32_t address, std::shared_ptr<TensorMemory> from, uint64_t commit) {
+  requireSignalable(warp, in, lane, block, address, false);
+  // Where the phase takes no more arrivals, one before it must have taken place: it is of an earlier phase.
+  int64_t bytes;
+  uint32_t arrivals;
+  for (underWay(address, &bytes, &arrivals); arrivals && arrivals >= pendingArrivals(block.shared, address); underWay(address, &bytes, &arrivals)) {
+    auto oldest = std::find_if(signals.begin(), signals.end(), [&](const Signal &s) { return s.barrier == address; });
+    if (oldest == signals.end())
+      break;
+    signal(warp, in, address, oldest->commit);
+  }
+  if (arrivals >= pendingArrivals(block.shared, address))
+    report(warp, in, lane, device::kErrorLaunchFailed,
+           fmt::format("an arrival at an mbarrier that takes no more in this phase ({})", describeMbarrier(block.shared, address)));
+  if (block.shared.order->areFollowed())
+    block.shared.order->publish(warp.agent, barriers[address].arriving);
+  signals.push_back({std::move(from), commit, address});
+}
+
+void AsyncProxy::signal(Warp &waiter, const Instr &in, uint32_t address, uint64_t commit) {
+  auto found = std::find_if(signals.begin(), signals.end(), [&](const Signal &s) { return s.barrier == address && s.commit == commit; });
+  if (found == signals.end())
+    return;
+  Signal own = *found;
+  signals.erase(found);
+  BarrierState &state = barriers[address];
+  own.from->complete(waiter, in, commit, agentOf(state), times[state.agent] + 1, state.arriving);
+  own.from->forgetTarget(commit, &block, address);
+  arriveByCommit(waiter, in, block, address);
 }
 
 std::string AsyncProxy::describeWaits() const {

@@ -8,6 +8,7 @@
 #include "Warp.h"
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -72,6 +73,12 @@ public:
   /// cp.async.mbarrier.arrive: an arrival once the thread's copies so far have landed.
   void trackCopies(Warp &warp, int lane, uint32_t address);
 
+  //===--- tcgen05.commit ---===//
+  /// An arrival once what the commit tracks is complete.
+  void addSignal(Warp &warp, const Instr &in, int lane, uint32_t address, std::shared_ptr<TensorMemory> from, uint64_t commit);
+  /// That is so, and was seen at another mbarrier: the arrival takes place.
+  void signal(Warp &waiter, const Instr &in, uint32_t address, uint64_t commit);
+
   //===--- copies ---===//
   /// Checks, and poisons the destination.
   void issueLoad(Warp &warp, BulkCopy copy);
@@ -118,6 +125,11 @@ private:
     uint32_t address = 0, phase = 0;
     uint64_t count = 0; // of failures in all
   };
+  struct Signal {
+    std::shared_ptr<TensorMemory> from;
+    uint64_t commit;
+    uint32_t barrier;
+  };
   struct TrackedArrival {
     Warp *warp;
     int lane;
@@ -135,6 +147,7 @@ private:
   std::map<uint32_t, BarrierState> barriers; // by address
   std::vector<BulkCopy> loads, stores;       // under way, oldest first
   std::vector<TrackedArrival> tracked;
+  std::vector<Signal> signals; // oldest first
   std::vector<int64_t> committed; // groups, by thread
   std::vector<FailedWait> failed; // by warp
   std::vector<uint32_t> times;    // by copier: phases completed

@@ -5,6 +5,7 @@
 
 #include "Cluster.h"
 #include "Mbarrier.h"
+#include "TensorMemory.h"
 
 #include "runtime/device/Driver.h"
 
@@ -154,6 +155,8 @@ void AsyncProxy::finish() {
 }
 
 void AsyncProxy::requireUnread(Warp &warp, const Instr &in, int lane, uint32_t address, uint32_t bytes) const {
+  if (block.tensor)
+    block.tensor->requireUnread(warp, in, lane, address, bytes);
   for (const BulkCopy &copy : stores)
     for (const CopyPiece &piece : copy.pieces) {
       if (copy.isRead || address >= copy.high || address + bytes <= copy.low)

@@ -15,13 +15,14 @@ namespace emulator {
 /// No agent.
 inline constexpr uint16_t kNobody = 0xffff;
 
-/// A row of Clocks::clocks and one of Clocks::fenced, kept by what passes knowledge on: an mbarrier, a barrier of the cluster.
+/// A row of each table of Clocks, kept by what passes knowledge on: an mbarrier, a barrier of the cluster.
 struct Knowledge {
-  std::vector<uint32_t> clocks, fenced;
+  std::vector<uint32_t> clocks, fenced, released;
 
   void forget() {
     clocks.clear();
     fenced.clear();
+    released.clear();
   }
 };
 
@@ -30,21 +31,25 @@ struct Knowledge {
 struct Clocks {
   std::vector<uint32_t> clocks; // [warp][agent]: what the first knows of the second; empty: not followed
   std::vector<uint32_t> fenced; // [warp][agent]: what of that fence.proxy.async showed to the async proxy; empty: not followed
+  std::vector<uint32_t> released; // [warp][agent]: what of that tcgen05.fence::before_thread_sync covers; empty: not followed
   std::vector<uint32_t> steps;  // by warp: how often its lanes waited for each other
   uint32_t numWarps = 0;
   uint32_t numAgents = 0;
 
   /// `copiers`: agents besides the warps.
-  void prepare(uint32_t warps, bool follows, uint32_t copiers, bool followsFences) {
+  void prepare(uint32_t warps, bool follows, uint32_t copiers, bool followsFences, bool followsTensorFences) {
     numWarps = warps;
     numAgents = warps + copiers;
     clocks.clear();
     fenced.clear();
+    released.clear();
     if (!follows)
       return;
     clocks.assign(size_t{warps} * numAgents, 0);
     if (followsFences)
       fenced.assign(clocks.size(), 0);
+    if (followsTensorFences)
+      released.assign(clocks.size(), 0);
     steps.assign(warps, 1);
     for (uint32_t i = 0; i < warps; ++i)
       at(i, i) = 1;
@@ -63,6 +68,8 @@ struct Clocks {
     join(into.clocks, clocks, warp);
     if (!fenced.empty())
       join(into.fenced, fenced, warp);
+    if (!released.empty())
+      join(into.released, released, warp);
   }
   /// The warp's next accesses are told apart from those before.
   void advance(uint32_t warp) {
@@ -72,10 +79,8 @@ struct Clocks {
   void learn(uint32_t warp, const Knowledge &known) {
     for (size_t i = 0; i < known.clocks.size(); ++i)
       at(warp, static_cast<uint32_t>(i)) = std::max(at(warp, static_cast<uint32_t>(i)), known.clocks[i]);
-    for (size_t i = 0; i < known.fenced.size() && !fenced.empty(); ++i) {
-      uint32_t &own = fenced[size_t{warp} * numAgents + i];
-      own = std::max(own, known.fenced[i]);
-    }
+    raise(fenced, warp, known.fenced);
+    raise(released, warp, known.released);
     ++steps[warp];
   }
 
@@ -86,11 +91,19 @@ struct Clocks {
     share(clocks, first, set);
     if (!fenced.empty())
       share(fenced, first, set);
+    if (!released.empty())
+      share(released, first, set);
     for (uint32_t rest = set; rest; rest &= rest - 1)
       advance(first + static_cast<uint32_t>(__builtin_ctz(rest)));
   }
 
 private:
+  void raise(std::vector<uint32_t> &table, uint32_t warp, const std::vector<uint32_t> &known) const {
+    for (size_t i = 0; i < known.size() && !table.empty(); ++i) {
+      uint32_t &own = table[size_t{warp} * numAgents + i];
+      own = std::max(own, known[i]);
+    }
+  }
   void join(std::vector<uint32_t> &into, const std::vector<uint32_t> &table, uint32_t warp) const {
     const uint32_t *row = &table[size_t{warp} * numAgents];
     into.resize(numAgents, 0);

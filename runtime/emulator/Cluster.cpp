@@ -10,9 +10,9 @@
 namespace fourfold {
 namespace emulator {
 
-void Cluster::prepare(bool follows, uint32_t copiersOfBlock, bool followsFences) {
+void Cluster::prepare(bool follows, uint32_t copiersOfBlock, bool followsFences, bool followsTensorFences) {
   auto numBlocks = static_cast<uint32_t>(blocks.size()), warpsOfBlock = static_cast<uint32_t>(blocks.front()->warps.size());
-  clocks.prepare(numBlocks * warpsOfBlock, follows, numBlocks * copiersOfBlock, followsFences);
+  clocks.prepare(numBlocks * warpsOfBlock, follows, numBlocks * copiersOfBlock, followsFences, followsTensorFences);
   flags.forget();
   arriving.forget();
   completed.forget();

@@ -51,7 +51,7 @@ struct Cluster {
   std::vector<PeerAccess> accesses; // [rank of the block that owns the memory][agent]
 
   /// Everything anew, for blocks that are about to start.
-  void prepare(bool follows, uint32_t copiersOfBlock, bool followsFences);
+  void prepare(bool follows, uint32_t copiersOfBlock, bool followsFences, bool followsTensorFences);
   Warp &warpOf(uint32_t agent) const {
     return blocks[agent / blocks.front()->warps.size()]->warps[agent % blocks.front()->warps.size()];
   }

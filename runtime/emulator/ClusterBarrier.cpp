@@ -61,6 +61,7 @@ void arriveCluster(Warp &warp, const Instr &in, uint32_t mask) {
     if (in.flags & kRelaxedOrder) {
       join(cluster.arriving.clocks, own.fenced.clocks);
       join(cluster.arriving.fenced, own.fenced.fenced);
+      join(cluster.arriving.released, own.fenced.released);
     } else {
       cluster.clocks.publish(warp.agent, cluster.arriving);
       cluster.clocks.advance(warp.agent);

@@ -93,6 +93,10 @@ InstrCost costOf(const Instruction &instruction) {
     bool isMatrix = op == "mma" || has(instruction, "mma_async") || has(instruction, "mma");
     return {isMatrix ? Pipe::Tensor : op == "wmma" ? Pipe::Lsu : Pipe::Control, 1};
   }
+  if (op == "tcgen05") { // one thread or warp starts what the tensor core, or its memory, does
+    bool isData = has(instruction, "ld") || has(instruction, "st") || has(instruction, "cp") || has(instruction, "shift");
+    return {has(instruction, "mma") ? Pipe::Tensor : isData ? Pipe::Lsu : Pipe::Control, 1};
+  }
   static constexpr std::string_view lsu[] = {"ld", "ldu", "st", "atom", "red", "shfl", "ldmatrix", "stmatrix", "prefetch", "prefetchu", "mbarrier"};
   if (oneOf(op, lsu))
     return {Pipe::Lsu, 1};

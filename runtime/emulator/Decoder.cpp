@@ -101,6 +101,8 @@ Kernel Decoder::run() {
   resolve();
   if (kernel.usesWgmma)
     guardWgmmaRegisters(kernel, uses);
+  if (kernel.usesTensorMemory)
+    guardTensorRegisters(kernel, uses);
   kernel.dynamicShared = roundUp(kernel.staticSharedEnd, usedDynamicAlignment);
   for (uint32_t index : dynamicConstants)
     kernel.constants[index].bits += kernel.dynamicShared;
@@ -216,7 +218,7 @@ void Decoder::decodeSupported(const Instruction &instruction) {
                  decodePairedFloat(*this) || decodeMixedFloat(*this) || decodeFloat(*this) || decodeHalf(*this) ||
                  decodeConvert(*this) || decodeBulkCopy(*this) || decodeAsyncStore(*this) || decodeCluster(*this) || decodeMemoryRange(*this) ||
                  decodeMemory(*this) || decodeAtomic(*this) || decodeControl(*this) || decodeWarpWide(*this) || decodeAsyncCopy(*this) ||
-                 decodeMatrixBytes(*this) || decodeMatrix(*this) || decodeWgmma(*this) || decodeMbarrier(*this) || decodeStack(*this);
+                 decodeMatrixBytes(*this) || decodeMatrix(*this) || decodeWgmma(*this) || decodeTcgen05(*this) || decodeMbarrier(*this) || decodeStack(*this);
     if (!known)
       fail(fmt::format("instruction '{}' with these operands is not supported by the emulated device",
                        instruction.opcode));

@@ -156,6 +156,7 @@ bool decodeAsyncCopy(Decoder &decoder);
 bool decodeBulkCopy(Decoder &decoder);
 bool decodeMatrix(Decoder &decoder);
 bool decodeWgmma(Decoder &decoder);
+bool decodeTcgen05(Decoder &decoder);
 bool decodeMinMax3(Decoder &decoder);
 bool decodeStack(Decoder &decoder);
 /// Cache policies, prefetches and other instructions about ranges of memory; st.bulk.
@@ -164,6 +165,8 @@ bool decodeMemoryRange(Decoder &decoder);
 bool decodeMatrixBytes(Decoder &decoder);
 /// Puts guards before the instructions that touch registers of a wgmma.
 void guardWgmmaRegisters(Kernel &kernel, const std::vector<RegisterUse> &uses);
+/// The same for those that tcgen05.ld loads.
+void guardTensorRegisters(Kernel &kernel, const std::vector<RegisterUse> &uses);
 
 /// The handlers of calls of what the CUDA driver supplies: `list` holds the places of arguments and result in local memory, from src[2] on.
 void failAssertion(Warp &warp, const Instr &in, uint32_t mask);

@@ -4,6 +4,7 @@
 #include "AsyncProxy.h"
 #include "Cluster.h"
 #include "Device.h"
+#include "TensorMemory.h"
 #include "Warp.h"
 
 #include "runtime/device/Driver.h"
@@ -344,7 +345,7 @@ private:
       return;
     const Warp &warp = spins ? *spins : firstReady(*blocks.front());
     for (const Block *block : blocks)
-      dump += block->async ? block->async->describeWaits() : "";
+      dump += (block->async ? block->async->describeWaits() : "") + (block->tensor ? block->tensor->describeWaits() : "");
     report(warp, warp.kernel->code[warp.pc], -1, device::kErrorLaunchTimeout,
            fmt::format("{} for ever: nothing that runs writes what {} (lanes of a warp run in lockstep, blocks start in order){}",
                        blocks.size() > 1 ? "the blocks spin" : "the block spins", blocks.size() > 1 ? "they wait for" : "it waits for", dump));
@@ -364,7 +365,7 @@ private:
   const Warp *first = nullptr;
   size_t named = 0;
   for (const Block *block : blocks) {
-    dump += block->async ? block->async->describeWaits() : "";
+    dump += (block->async ? block->async->describeWaits() : "") + (block->tensor ? block->tensor->describeWaits() : "");
     for (const Warp &warp : block->warps) {
       bool isWaiting = warp.state == Warp::State::AtBarrier;
       first = first || !isWaiting ? first : &warp;
@@ -442,6 +443,8 @@ void runBlocks(const std::vector<Block *> &blocks) {
         continue;
       if (block->async)
         block->async->finish();
+      if (block->tensor)
+        block->tensor->finish();
       endBlock(*block);
     }
     if (progress && allSpent)

@@ -4,6 +4,7 @@
 #include "AsyncProxy.h"
 #include "Cluster.h"
 #include "Device.h"
+#include "TensorMemory.h"
 #include "Traffic.h"
 
 #include <algorithm>
@@ -194,10 +195,13 @@ void startBlock(Block &block, const Launch &launch) {
   block.shared.prepare(launch.sharedBytes, trackRaces);
   if (!block.cluster)
     block.shared.own.prepare(static_cast<uint32_t>(block.warps.size()), trackRaces, kernel.usesMbarriers ? kNumCopiers : 0,
-                             kernel.usesAsyncProxy);
+                             kernel.usesAsyncProxy, kernel.usesTensorFences);
   block.async.reset();
   if (kernel.usesMbarriers)
     block.async = std::make_shared<AsyncProxy>(block);
+  block.tensor.reset();
+  if (kernel.usesTensorMemory)
+    block.tensor = std::make_shared<TensorMemory>(block);
   if (kernel.sharedBegin < kSharedStart) { // reserved memory is there before the kernel
     std::fill_n(block.shared.data.begin() + kernel.sharedBegin, kSharedStart - kernel.sharedBegin, uint8_t{0});
     std::fill_n(block.shared.shadow.begin() + kernel.sharedBegin, kSharedStart - kernel.sharedBegin, uint8_t{kByteWritten});
@@ -249,7 +253,7 @@ void startBlocks(Worker &worker, const Launch &launch, uint64_t first) {
   const Kernel &kernel = *launch.kernel;
   bool follows = launch.checks == CheckLevel::Full && (size > 1 || !kernel.sharesByFlags);
   for (auto &cluster : worker.clusters)
-    cluster->prepare(follows, kernel.usesMbarriers ? kNumCopiers : 0, kernel.usesAsyncProxy);
+    cluster->prepare(follows, kernel.usesMbarriers ? kNumCopiers : 0, kernel.usesAsyncProxy, kernel.usesTensorFences);
 }
 
 int checkLaunch(const Context &context, const LoadedFunction &function, const unsigned *grid, const unsigned *block,

@@ -303,6 +303,24 @@ std::string describeMbarrier(const SharedMemory &shared, uint32_t address) {
   return Object::unpack(word).describe();
 }
 
+uint32_t pendingArrivals(const SharedMemory &shared, uint32_t address) {
+  uint64_t word;
+  std::memcpy(&word, &shared.data[address], sizeof(word));
+  return Object::unpack(word).pending;
+}
+
+void arriveByCommit(Warp &waiter, const Instr &in, Block &block, uint32_t address) {
+  uint64_t word;
+  std::memcpy(&word, &block.shared.data[address], sizeof(word));
+  Object object = Object::unpack(word);
+  --object.pending; // room was made for it at the commit
+  bool isComplete = object.completeIfDone();
+  word = object.pack();
+  std::memcpy(&block.shared.data[address], &word, sizeof(word));
+  if (isComplete)
+    block.async->completePhase(waiter, in, address);
+}
+
 bool decodeTrackingArrival(Decoder &d) {
   Instr &in = d.out();
   if (!d.take("arrive"))

@@ -25,6 +25,11 @@ bool isMbarrierUse(const Instr &in);
 /// Checks that `address` of the block's shared memory holds an object that a copy by this thread, of this block or of another, may signal.
 void requireSignalable(Warp &warp, const Instr &in, int lane, Block &block, uint64_t address, bool byAsyncProxy = true);
 
+/// Arrivals that the phase still takes, those under way not taken off.
+uint32_t pendingArrivals(const SharedMemory &shared, uint32_t address);
+/// The arrival of a tcgen05.commit; where it completes the phase, `waiter` sees it.
+void arriveByCommit(Warp &waiter, const Instr &in, Block &block, uint32_t address);
+
 /// "phase of parity 0, 1 of 1 arrivals pending, transaction count 0"
 std::string describeMbarrier(const SharedMemory &shared, uint32_t address);
 

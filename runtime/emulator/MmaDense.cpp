@@ -92,19 +92,20 @@ double powerOfTwo(int64_t exponent) {
 /// Eight sums. A term is below 2^(fractionBits + 2) in units of the last place kept: it fits an int32, whose conversion truncates.
 __attribute__((target_clones("avx512f", "avx2", "default"))) void
 sumColumns(const float *a, const int32_t *exponentsA, const float (*b)[8], const int32_t (*exponentsB)[8], int k,
-           const float *c, const int32_t *exponentsC, int fractionBits, int zeroExponent, double *sums) {
+           const float *c, const int32_t *exponentsC, const int32_t *shifts, int fractionBits, int zeroExponent, double *sums) {
   int32_t top[8];
   for (int n = 0; n < 8; ++n)
     top[n] = exponentsC[n] < zeroExponent - 1000 ? zeroExponent : exponentsC[n];
   for (int i = 0; i < k; ++i)
     for (int n = 0; n < 8; ++n) {
       int32_t exponent = exponentsA[i] + exponentsB[i][n];
-      exponent = exponent < -1000 ? zeroExponent : exponent;
+      exponent = exponent < -1000 ? zeroExponent : exponent + shifts[n];
       top[n] = exponent > top[n] ? exponent : top[n];
     }
-  double scales[8], units[8];
+  double scales[8], products[8], units[8];
   for (int n = 0; n < 8; ++n) {
     scales[n] = powerOfTwo(fractionBits - top[n]);
+    products[n] = powerOfTwo(fractionBits - top[n] + shifts[n]);
     units[n] = powerOfTwo(top[n] - fractionBits);
   }
   double totals[8];
@@ -112,7 +113,7 @@ sumColumns(const float *a, const int32_t *exponentsA, const float (*b)[8], const
     totals[n] = static_cast<int32_t>(static_cast<double>(c[n]) * scales[n]);
   for (int i = 0; i < k; ++i)
     for (int n = 0; n < 8; ++n)
-      totals[n] += static_cast<int32_t>(static_cast<double>(a[i]) * static_cast<double>(b[i][n]) * scales[n]);
+      totals[n] += static_cast<int32_t>(static_cast<double>(a[i]) * static_cast<double>(b[i][n]) * products[n]);
   for (int n = 0; n < 8; ++n)
     sums[n] = totals[n] * units[n];
 }
@@ -123,6 +124,7 @@ bool FusedRows::load(const float (*a)[64], const float (*b)[64], int count, cons
   model = dotModel;
   k = count;
   bool finite = true;
+  int smallestB = model.smallestOperandB == kAsOperandA ? model.smallestOperand : model.smallestOperandB;
   for (int row = 0; row < 16; ++row)
     for (int i = 0; i < k; ++i) {
       valuesA[row][i] = a[row][i];
@@ -132,13 +134,23 @@ bool FusedRows::load(const float (*a)[64], const float (*b)[64], int count, cons
   for (int n = 0; n < 8; ++n)
     for (int i = 0; i < k; ++i) {
       valuesB[i][n] = b[n][i];
-      exponentsB[i][n] = exponentOf(b[n][i], model.smallestOperand);
+      exponentsB[i][n] = exponentOf(b[n][i], smallestB);
       finite &= exponentsB[i][n] < 128;
     }
   return finite;
 }
 
 bool FusedRows::row(int row, const float *c, float *out) const {
+  static constexpr int32_t kNoShifts[8] = {};
+  double exact[8];
+  if (!sums(row, c, kNoShifts, exact))
+    return false;
+  for (int n = 0; n < 8; ++n)
+    out[n] = exact[n] == 0 ? 0.0f : dotToFloat({exact[n], false, false});
+  return true;
+}
+
+bool FusedRows::sums(int row, const float *c, const int32_t *shifts, double *out) const {
   int32_t exponentsC[8];
   bool finite = true;
   for (int n = 0; n < 8; ++n) {
@@ -147,11 +159,7 @@ bool FusedRows::row(int row, const float *c, float *out) const {
   }
   if (!finite)
     return false;
-  double sums[8];
-  sumColumns(valuesA[row], exponentsA[row], valuesB, exponentsB, k, c, exponentsC, model.fractionBits, model.zeroExponent,
-             sums);
-  for (int n = 0; n < 8; ++n)
-    out[n] = sums[n] == 0 ? 0.0f : dotToFloat({sums[n], false, false});
+  sumColumns(valuesA[row], exponentsA[row], valuesB, exponentsB, k, c, exponentsC, shifts, model.fractionBits, model.zeroExponent, out);
   return true;
 }
 

@@ -33,16 +33,18 @@ FusedDot fusedDot(const float *a, const float *b, int k, float c, const DotModel
 /// One row of A against eight columns of B at a time: the same sums, as vectors over the columns.
 class FusedRows {
 public:
-  /// Takes the operands of `k` <= 16 products; false where one is not finite, for which `fusedDot` is right.
+  /// Takes the operands of `k` <= 32 products; false where one is not finite, for which `fusedDot` is right.
   bool load(const float (*a)[64], const float (*b)[64], int k, const DotModel &model);
   /// c[column] + the row's products, as dotToFloat gives them; false where a c is not finite.
   bool row(int row, const float *c, float *out) const;
+  /// The same before it is rounded; products are times 2^shifts[column].
+  bool sums(int row, const float *c, const int32_t *shifts, double *out) const;
 
 private:
   DotModel model;
   int k;
-  float valuesA[16][16], valuesB[16][8];
-  int32_t exponentsA[16][16], exponentsB[16][8];
+  float valuesA[16][32], valuesB[32][8];
+  int32_t exponentsA[16][32], exponentsB[32][8];
 };
 
 /// fp32 result: truncated.

@@ -97,7 +97,7 @@ struct Callee {
 inline constexpr uint64_t kCodeWindow = 0x00007b0000000000ull;
 inline uint64_t functionAddress(size_t index) { return kCodeWindow + 16 * (index + 1); }
 
-/// What an instruction does to registers that wgmma works on while they must be left alone, and the handler that this stands before.
+/// What an instruction does to registers that wgmma or tcgen05.ld works on while they must be left alone, and the handler that this stands before.
 struct RegisterGuard {
   Handler handler = nullptr;
   bool isCopy = false; // a mov
@@ -138,11 +138,13 @@ struct Kernel {
   std::vector<std::string> mmaKinds;
   bool usesHeap = false; // calls malloc
   uint32_t sharedBegin = kSharedStart; // less where the kernel asks for reserved shared memory
+  bool usesTensorMemory = false; // tcgen05
+  bool usesTensorFences = false; // tcgen05.fence: then one that is missing is a mistake
   bool usesWgmma = false;
   bool usesMbarriers = false; // or bulk copies
   bool usesAsyncProxy = false; // bulk copies
   std::vector<MissingPart> missing; // why it must not be launched
-  std::map<uint32_t, RegisterGuard> registerGuards; // by instruction; only in a kernel that uses wgmma
+  std::map<uint32_t, RegisterGuard> registerGuards; // by instruction; only in a kernel that uses wgmma or tcgen05.ld
   std::shared_ptr<const std::vector<std::string>> source;
 };
 

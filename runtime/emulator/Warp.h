@@ -61,6 +61,7 @@ struct Block;
 struct Cluster;
 class AsyncProxy;
 class Footprint;
+class TensorMemory;
 class WgmmaState;
 
 /// A call that has not returned for all of its lanes.
@@ -139,6 +140,7 @@ struct Block {
   uint32_t mmaScratch[4][kLanes] = {};
   uint64_t instructions = 0; // for %clock
   std::shared_ptr<WgmmaState> wgmma; // of a kernel that uses wgmma
+  std::shared_ptr<TensorMemory> tensor; // of a kernel that uses tcgen05
   std::shared_ptr<AsyncProxy> async; // of a kernel that uses mbarriers or bulk copies
 };
 

@@ -29,23 +29,6 @@ constexpr uint32_t kRowBytesAStep = 32; // of K, whatever the type
 
 } // namespace
 
-MatrixDescriptor::MatrixDescriptor(uint64_t bits)
-    : start(static_cast<uint32_t>(bits & 0x3fff) << 4), leadingOffset(static_cast<uint32_t>(bits >> 16 & 0x3fff) << 4),
-      strideOffset(static_cast<uint32_t>(bits >> 32 & 0x3fff) << 4), baseOffset(static_cast<uint32_t>(bits >> 49 & 7)) {
-  static const uint32_t spans[] = {0, 128, 64, 32};
-  swizzleSpan = spans[bits >> 62];
-}
-
-uint32_t MatrixDescriptor::chunkAddress(uint32_t row, uint32_t chunk, bool isKMajor) const {
-  if (swizzleSpan == 0) // 8 x 16 bytes stand together
-    return start + row % 8 * 16 + (isKMajor ? row / 8 * strideOffset + chunk * leadingOffset : row / 8 * leadingOffset + chunk * strideOffset);
-  uint32_t chunksASpan = swizzleSpan / 16;
-  uint32_t address = start + row / 8 * strideOffset + row % 8 * swizzleSpan +
-                     (isKMajor ? chunk * 16 : chunk / chunksASpan * leadingOffset + chunk % chunksASpan * 16);
-  // The 16-byte chunk of 128 bytes moves by the number of the 128 bytes among the eight, four or two of the pattern.
-  return address ^ (address >> 7 & (chunksASpan - 1)) << 4;
-}
-
 WgmmaState::WgmmaState(size_t numWarps, uint32_t numSlots) : warps(numWarps), groups((numWarps + kWarpsAGroup - 1) / kWarpsAGroup) {
   for (PerWarp &warp : warps) {
     warp.dirtyLine.assign(numSlots, -1);
@@ -122,7 +105,7 @@ void WgmmaState::issue(Warp &warp, const Instr &in, uint32_t mask) {
         report(warp, in, lane, device::kErrorLaunchFailed,
                fmt::format("the descriptor of {} is {:#x} in lane 0 and {:#x} here: it must be the same in all lanes", what, values[0],
                            values[lane]));
-    MatrixDescriptor matrix(values[0]);
+    MatrixDescriptor matrix = MatrixDescriptor::ofWgmma(values[0]);
     if (matrix.baseOffset)
       report(warp, in, -1, device::kErrorLaunchFailed,
              fmt::format("the descriptor {:#x} of {} has base offset {}: only patterns that start at a multiple of their size (base offset 0) "
@@ -137,7 +120,7 @@ void WgmmaState::issue(Warp &warp, const Instr &in, uint32_t mask) {
   uint32_t accumulate = warp.predicate(in.src[3]) ^ (in.flags & kWgmmaNegatedPredicate ? kAllLanes : 0);
   if (accumulate != 0 && accumulate != kAllLanes)
     report(warp, in, -1, device::kErrorLaunchFailed, "scale-d differs among the lanes of the warp");
-  Step step{&in, MatrixDescriptor(a), MatrixDescriptor(b), accumulate != 0, -1, {}, {}, {}};
+  Step step{&in, MatrixDescriptor::ofWgmma(a), MatrixDescriptor::ofWgmma(b), accumulate != 0, -1, {}, {}, {}};
 
   if (warp.checks) {
     for (uint32_t slot : in.list)

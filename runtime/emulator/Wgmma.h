@@ -4,6 +4,7 @@
 #ifndef FOURFOLD_RUNTIME_EMULATOR_WGMMA_H
 #define FOURFOLD_RUNTIME_EMULATOR_WGMMA_H
 
+#include "SharedMatrix.h"
 #include "Warp.h"
 
 #include <deque>
@@ -11,21 +12,6 @@
 
 namespace fourfold {
 namespace emulator {
-
-/// A matrix in shared memory as wgmma sees it: the 64-bit descriptor of PTX ISA 9.7.15.5.1.
-struct MatrixDescriptor {
-  uint32_t start = 0;         // bytes
-  uint32_t leadingOffset = 0; // bytes
-  uint32_t strideOffset = 0;  // bytes
-  uint32_t baseOffset = 0;    // 0..7
-  uint32_t swizzleSpan = 0;   // bytes: 0 (none), 32, 64, 128
-
-  explicit MatrixDescriptor(uint64_t bits);
-
-  /// Where 16 bytes of the matrix stand: K-major, of row `row` the chunk `chunk` along K; otherwise, of K-index `row` the chunk `chunk`
-  /// along M or N.
-  uint32_t chunkAddress(uint32_t row, uint32_t chunk, bool isKMajor) const;
-};
 
 /// The steps that the warps of a block have under way, and which of their registers are concerned.
 class WgmmaState {

@@ -70,11 +70,13 @@ bool tensorKindOf(std::string_view mma, TensorKind *kind) {
     *kind = found;
     return true;
   };
+  if (starts("tcgen05."))
+    mma.remove_prefix(mma.find('.') + 1);
   if (starts("mxf4"))
     return is(TensorKind::Fp4);
   if (starts("mxf8"))
     return is(TensorKind::MxFp8);
-  // wmma names d, a, b, c; wgmma a, d; mma a, [b,] d.
+  // wmma names d, a, b, c; wgmma a, d; mma and tcgen05 a, [b,] d.
   bool isWmma = starts("wmma.");
   if (isWmma || starts("wgmma."))
     mma.remove_prefix(mma.find('.') + 1);

@@ -54,7 +54,7 @@ Status estimate(const Gpu &gpu, const emulator::Counters &counters, const Occupa
     if (gpu.tensor[static_cast<size_t>(kind)] == 0)
       return {StatusCode::InvalidArgument,
               fmt::format("the kernel executes '{}', and the tensor cores of {} have no {}: use another --gpu", name, gpu.title, tensorKindName(kind))};
-    bool isGroup = name.rfind("wgmma.", 0) == 0;
+    bool isGroup = name.rfind("wgmma.", 0) == 0 || name.rfind("tcgen05.", 0) == 0;
     operations[2 * static_cast<size_t>(kind) + isGroup] += toDouble(count) * toDouble(emulator::mmaOperations(name));
   }
   double tensorSeconds = 0;

@@ -9,7 +9,7 @@ using namespace fourfold::emulator::test;
 namespace {
 
 constexpr const char *kHead = ".version 8.7\n.target sm_100a\n.address_size 64\n";
-constexpr const char *kMissing = "  tcgen05.alloc.cta_group::1.sync.aligned.shared::cta.b32 [%r1], 32;\n";
+constexpr const char *kMissing = "  tcgen05.shift.cta_group::1.down [%r1];\n";
 
 std::string function(const std::string &name, const std::string &body) {
   return ".func (.param .b32 result) " + name + "(.param .b32 n)\n{\n.reg .b32 %r<8>;\n.reg .pred %p<2>;\nld.param.b32 %r1, [n];\n" + body +
@@ -46,9 +46,9 @@ protected:
 };
 
 TEST_F(Support, OneKernelCannotAnotherCan) {
-  load(entry("cannot", std::string(kMissing) + "tcgen05.fence::before_thread_sync;\n") + entry("can", ""));
+  load(entry("cannot", std::string(kMissing) + kMissing) + entry("can", ""));
   runs("can");
-  fails(kErrorNotSupported, "cannot", {"kernel 'cannot', line 12: `tcgen05.alloc", "is not supported", "and 1 other instruction"});
+  fails(kErrorNotSupported, "cannot", {"kernel 'cannot', line 12: `tcgen05.shift", "is not supported", "and 1 other instruction"});
   runs("can"); // nothing sticks
   std::vector<KernelSupport> support = kernelSupport(device.module);
   ASSERT_EQ(support.size(), 2u);
@@ -61,7 +61,7 @@ TEST_F(Support, OneKernelCannotAnotherCan) {
 TEST_F(Support, FunctionsThatAreReached) {
   load(function("bad", kMissing) + function("between", call("bad")) + function("good", "add.u32 %r1, %r1, 1;\n") +
        entry("direct", call("bad")) + entry("twice", call("between") + call("between")) + entry("other", call("good")) + entry("none", ""));
-  fails(kErrorNotSupported, "direct", {"kernel 'direct', line 9", "tcgen05.alloc"});
+  fails(kErrorNotSupported, "direct", {"kernel 'direct', line 9", "tcgen05.shift"});
   fails(kErrorNotSupported, "twice", {"kernel 'twice', line 9"});
   EXPECT_EQ(lastFinding().find("other instruction"), std::string::npos) << lastFinding();
   runs("other", 0, 8);
@@ -86,7 +86,7 @@ TEST_F(Support, FunctionsThatAreCalledThroughPointers) {
   runs("choose", 0, 8);
   EXPECT_TRUE(kernelSupport(device.module)[0].missing.empty());
   EXPECT_EQ(kernelSupport(device.module)[0].missingIfCalled.size(), 1u);
-  fails(kErrorIllegalInstruction, "choose", {"`call (y), %rd2", "function 'bad' cannot be called here", "tcgen05.alloc", "line 18"}, 1);
+  fails(kErrorIllegalInstruction, "choose", {"`call (y), %rd2", "function 'bad' cannot be called here", "tcgen05.shift", "line 18"}, 1);
 }
 
 TEST_F(Support, TexturesExternalsAndParameters) {

@@ -91,7 +91,7 @@ def npy_tail(path, count):
 MISSING = """.version 8.6
 .target sm_100a
 .address_size 64
-.func helper() { tcgen05.fence::before_thread_sync; ret; }
+.func helper() { tcgen05.shift.cta_group::1.down [0]; ret; }
 .visible .entry cannot() { call helper; ret; }
 .visible .entry can(.param .u64 to) { ret; }
 """
@@ -151,7 +151,7 @@ class EmulateTest(unittest.TestCase):
     def test_kernels_that_cannot_run(self):
         self.write("missing.ptx", MISSING.encode())
         done = self.expect(0, "missing.ptx", "--list")
-        self.assertIn("cannot()\n  missing: kernel 'cannot', line 4: `.func helper() { tcgen05.fence::", done.stdout)
+        self.assertIn("cannot()\n  missing: kernel 'cannot', line 4: `.func helper() { tcgen05.shift.", done.stdout)
         self.assertIn("can(to: 8 bytes)\n", done.stdout)
         done = self.run_tool("missing.ptx", "--check-only")
         self.assertEqual((done.returncode, done.stderr), (2, ""))
