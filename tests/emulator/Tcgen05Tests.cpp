@@ -231,6 +231,7 @@ TEST_P(Tcgen05, IsTheProduct) {
     }
   }
   std::vector<uint32_t> expected = cells, result;
+  resetCounters();
   for (uint32_t row = 0; row < c.m; ++row)
     for (uint32_t column = 0; column < c.n; ++column) {
       double sum = isTensorA || scales ? 0 : before[row * c.n + column];
@@ -255,6 +256,13 @@ TEST_P(Tcgen05, IsTheProduct) {
     for (size_t i = 0; i < result.size(); ++i)
       result[i] = expected[i] == 0x7eadbeef ? result[i] : result[i] & 0xffff;
   EXPECT_EQ(result, expected);
+  // What it counts: a step each, and the bytes of its operands in shared memory.
+  Counters counted = counters();
+  uint64_t products = 0;
+  for (const auto &[kind, count] : counted.mmas)
+    products += mmaOperations(kind) * count;
+  EXPECT_EQ(products, uint64_t{2} * c.m * c.n * k);
+  EXPECT_EQ(counted.wgmmaOperands.wavefronts, c.steps * (c.n + (isTensorA ? 0 : c.m)) / 4);
 }
 
 INSTANTIATE_TEST_SUITE_P(
