@@ -14,8 +14,10 @@ from ._device import Device, Memory, devices
 from ._dtypes import bf16, float32
 from ._errors import (CompileError, DeviceError, Error, FileError, InternalError, InvalidArgumentError, LibraryError, NotFoundError,
                       OutOfMemoryError, UnsupportedError)
+from ._layer import recipes
 from ._library import VERSION as __version__
 from ._library import library as _load
+from ._linear import Context, Gradients, Linear
 from ._spec import Binding, Parameter, Sizes, Spec, compile, emit, evaluate, load
 
 
@@ -24,6 +26,6 @@ def library_path() -> str:
     return _load().path
 
 
-__all__ = ["Binding", "CompileError", "Device", "DeviceError", "Error", "FileError", "InternalError", "InvalidArgumentError",
-           "LibraryError", "Memory", "NotFoundError", "OutOfMemoryError", "Parameter", "Sizes", "Spec", "UnsupportedError", "bf16",
-           "compile", "devices", "emit", "evaluate", "float32", "library_path", "load"]
+__all__ = ["Binding", "CompileError", "Context", "Device", "DeviceError", "Error", "FileError", "Gradients", "InternalError",
+           "InvalidArgumentError", "LibraryError", "Linear", "Memory", "NotFoundError", "OutOfMemoryError", "Parameter", "Sizes", "Spec", "UnsupportedError", "bf16",
+           "compile", "devices", "emit", "evaluate", "float32", "library_path", "load", "recipes"]
