@@ -33,9 +33,9 @@ def bf16(values) -> numpy.ndarray:
         return array.view(BF16)
     bits = numpy.ascontiguousarray(array, dtype=numpy.float32).view(numpy.uint32)
     rounded = (bits + (((bits >> 16) & 1) + numpy.uint32(0x7FFF))) >> 16
-    # Rounding must not carry a NaN into infinity.
+    # Rounding must not carry a NaN into infinity; the canonical one, as everywhere (docs/numerics.md).
     nan = (bits & 0x7FFFFFFF) > 0x7F800000
-    result = numpy.where(nan, (bits >> 16) | 0x40, rounded).astype(numpy.uint16)
+    result = numpy.where(nan, 0x7FFF, rounded).astype(numpy.uint16)
     return result.reshape(array.shape).view(BF16)
 
 
@@ -44,7 +44,8 @@ def float32(values) -> numpy.ndarray:
     array = numpy.asarray(values)
     if not is_bf16(array):
         return array.astype(numpy.float32)
-    return (bits_of(array).astype(numpy.uint32) << 16).view(numpy.float32).reshape(array.shape)
+    wide = numpy.left_shift(bits_of(array).reshape(-1), 16, dtype=numpy.uint32)
+    return wide.view(numpy.float32).reshape(array.shape)
 
 
 def is_bf16(array: numpy.ndarray) -> bool:

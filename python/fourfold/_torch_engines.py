@@ -4,6 +4,7 @@
 import functools
 from typing import Optional
 
+import numpy
 import torch
 
 from ._device import open_device
@@ -33,6 +34,13 @@ def engine_for(x: torch.Tensor, cpu_backend: str, layer: Layer) -> "Engine":
 class Engine:
     """A layer of one kind. `call` has mask, seed, offset and the quantized weights."""
 
+    #: Whether a new version of the weight must be told by counting; else it is seen.
+    counts_steps = True
+
+    def same(self, weights, weight) -> bool:
+        """Whether weights are of this weight, where that can be seen."""
+        return True
+
     def capturing(self) -> bool:
         """Whether a CUDA graph is being captured."""
         return False
@@ -47,12 +55,21 @@ class CpuEngine(Engine):
     def __init__(self, name: str, layer: Layer):
         self.arrays = backend(name, layer)
 
+    # Versions do not count writes through weight.data, NumPy, or PyTorch's fused optimizers; comparing is cheap beside quantizing.
+    counts_steps = False
+
     def quantize(self, weight, seed, offset):
-        return self.arrays.quantize(_bits(weight), int(seed), int(offset))
+        bits = _bits(weight)
+        made = self.arrays.quantize(bits, int(seed), int(offset))
+        kept = made["w"] if isinstance(made["w"], numpy.ndarray) else bits.copy()
+        return made, kept
+
+    def same(self, weights, weight):
+        return numpy.array_equal(weights[1], _bits(weight))
 
     def forward(self, call, x, bias):
         mask = None if call.mask is None else call.mask.contiguous().view(torch.int8).numpy()
-        y, saved = self.arrays.forward(call.weights, _bits(x), None if bias is None else bias.detach().float().contiguous().numpy(), mask,
+        y, saved = self.arrays.forward(call.weights[0], _bits(x), None if bias is None else bias.detach().float().contiguous().numpy(), mask,
                                        int(call.seed), int(call.offset))
         return _tensor(y), saved
 
@@ -147,6 +164,8 @@ class CudaEngine(Engine):
             y = torch.empty(x.shape[0], self.layer.outputs, dtype=torch.bfloat16, device=self.where)
             x = self._aligned(x, torch.bfloat16)
             memory = {"x": x, "w": call.weights.w, "y": y, "weights": call.weights.area, "saved": self._area(plan.sizes.savedBytes),
+                      # Not used here, but calls want all areas.
+                      "gradient": self._area(plan.sizes.gradientBytes),
                       "workspace": self._area(plan.sizes.workspaceBytes), "seed": call.seed, "offset": call.offset,
                       "bias": None if bias is None else self._aligned(bias, torch.float32), "mask": self._mask(call)}
             self.loaded.call("Forward", plan, self._stream(), **self._addresses(memory))

@@ -11,6 +11,11 @@ from typing import Callable, Dict, NamedTuple, Optional
 
 import torch
 
+try:
+    from torch.optim.optimizer import register_optimizer_step_post_hook as _register
+except ImportError:
+    _register = None
+
 from . import _torch_engines as engines
 from ._errors import InvalidArgumentError
 from ._layer import Layer, check_features
@@ -19,6 +24,20 @@ __all__ = ["Linear", "load_random_state", "random_state", "replace_linears"]
 
 _FLOATS = (torch.float32, torch.bfloat16, torch.float16)
 _outside_compile = getattr(getattr(torch, "compiler", None), "disable", lambda function: function)
+
+
+# Fused optimizers of PyTorch write weights without counting it as a new version: their steps are counted here. An older PyTorch, which cannot
+# say when an optimizer steps, has no cache on GPUs.
+_optimizer_steps = 0
+
+
+def _count_step(*_):
+    global _optimizer_steps
+    _optimizer_steps += 1
+
+
+if _register is not None:
+    _register(_count_step)
 
 
 class _Call(NamedTuple):
@@ -122,8 +141,9 @@ class Linear(torch.nn.Module):
         self._cache, self._lock = {}, threading.Lock()
 
     def weights_changed(self):
-        """Has the next forward pass quantize the weight again. Only needed after changes that PyTorch does not count: writes through
-        ``weight.data``, NumPy views or other libraries. Optimizers, ``load_state_dict`` and ``copy_`` under no_grad are seen."""
+        """Has the next forward pass quantize the weight again. Only needed on GPUs, and there only after changes that nobody counts: writes
+        through ``weight.data`` or by kernels of other libraries, and an optimizer that is replayed as a CUDA graph. Optimizers of torch.optim
+        and their subclasses, ``load_state_dict`` and ``copy_`` under no_grad are seen."""
         with self._lock:
             self._cache.clear()
 
@@ -180,15 +200,15 @@ class Linear(torch.nn.Module):
         """The quantized weight: of this version of the weight, made once."""
         weight = self.weight
         try:
-            version = (weight._version, weight.data_ptr())
+            version = (weight._version, weight.data_ptr(), _optimizer_steps if engine.counts_steps else 0)
         except RuntimeError:  # tensors of inference mode have no version
             version = None
-        if version is None or engine.capturing():
+        if version is None or engine.counts_steps and _register is None or engine.capturing():
             # A graph is replayed after the weight has changed: its quantization belongs into the graph.
             return engine.quantize(weight.detach(), self.seed, offset)
         with self._lock:
             found = self._cache.get(engine)
-            if found is None or found[0] != version:
+            if found is None or found[0] != version or not engine.same(found[1], weight.detach()):
                 # Passes under way keep what they began with: nothing is overwritten.
                 found = self._cache[engine] = (version, engine.quantize(weight.detach(), self.seed, offset))
         engine.use(found[1])
