@@ -39,6 +39,12 @@ class Library:
 
     def __init__(self, path: str):
         self.path = path
+        # What a wheel carries for systems that have none: the loader finds by name what is loaded already.
+        for bundled in sorted((pathlib.Path(path).parent / "bundled").glob("*.so*")) if os.path.isabs(path) else ():
+            try:
+                ctypes.CDLL(bundled.name)
+            except OSError:
+                ctypes.CDLL(str(bundled))
         try:
             handle = ctypes.CDLL(path)
         except OSError as error:
