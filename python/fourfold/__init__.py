@@ -12,6 +12,7 @@ only by ``import fourfold.torch``). docs/python.md has the rest.
 
 from ._device import Device, Memory, devices
 from ._dtypes import bf16, float32
+from ._emulate import Emulation, InOut, Out, TensorMap, emulate
 from ._errors import (CompileError, DeviceError, Error, FileError, InternalError, InvalidArgumentError, LibraryError, NotFoundError,
                       OutOfMemoryError, UnsupportedError)
 from ._layer import recipes
@@ -26,6 +27,7 @@ def library_path() -> str:
     return _load().path
 
 
-__all__ = ["Binding", "CompileError", "Context", "Device", "DeviceError", "Error", "FileError", "Gradients", "InternalError",
-           "InvalidArgumentError", "LibraryError", "Linear", "Memory", "NotFoundError", "OutOfMemoryError", "Parameter", "Sizes", "Spec", "UnsupportedError", "bf16",
-           "compile", "devices", "emit", "evaluate", "float32", "library_path", "load", "recipes"]
+__all__ = ["Binding", "CompileError", "Context", "Device", "DeviceError", "Emulation", "Error", "FileError", "Gradients",
+           "InOut", "InternalError", "InvalidArgumentError", "LibraryError", "Linear", "Memory", "NotFoundError", "Out",
+           "OutOfMemoryError", "Parameter", "Sizes", "Spec", "TensorMap", "UnsupportedError", "bf16", "compile", "devices",
+           "emit", "emulate", "evaluate", "float32", "library_path", "load", "recipes"]
