@@ -102,7 +102,7 @@ class Finding(unittest.TestCase):
         path = fourfold.library_path()
         for value in (path, os.path.dirname(path)):
             done = self.run_python("import fourfold; print(fourfold.library_path())", FOURFOLD_LIBRARY=value)
-            self.assertEqual((done.stdout.strip(), done.stderr), (path, ""))
+            self.assertEqual((os.path.realpath(done.stdout.strip()), done.stderr), (os.path.realpath(path), ""))
         # A file that is not there, one that is no library, and a library of somebody else.
         self.fails("set FOURFOLD_LIBRARY to its path; tried:", FOURFOLD_LIBRARY="/nowhere/libfourfold.so")
         self.fails("cannot be loaded from", FOURFOLD_LIBRARY=__file__)
