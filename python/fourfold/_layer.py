@@ -146,6 +146,9 @@ class HostBackend:
     """A layer on this machine's processor: arrays are read and written where they are."""
 
     def __init__(self, layer: Layer):
+        # Products on the host have one definition; what devices would refuse is refused.
+        if layer.mode not in (None, "fast", "faithful"):
+            raise InvalidArgumentError(f"unknown mode '{layer.mode}': expected 'fast' or 'faithful'")
         self.layer = layer
         descriptor = layer.descriptor()
         self.host = Handle(lambda lib, pointer: lib.HostPrepareLinear(descriptor, pointer), "HostDestroy")

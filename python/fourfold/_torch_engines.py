@@ -99,7 +99,7 @@ def _cuda_engine(index, layer):
 
 
 class _Weights:
-    """The quantized weight on a GPU, W itself in bf16, and when they are ready."""
+    """The quantized weight on a GPU, W itself in bf16 where calls read it, and when they are ready."""
 
     def __init__(self, area, w, stream):
         self.area, self.w, self.stream, self.event = area, w, stream, None
@@ -124,7 +124,8 @@ class CudaEngine(Engine):
         if stream != weights.stream:
             stream.wait_event(weights.event)
             weights.area.record_stream(stream)
-            weights.w.record_stream(stream)
+            if weights.w is not None:
+                weights.w.record_stream(stream)
 
     def _area(self, size):
         return torch.empty(max(1, size), dtype=torch.uint8, device=self.where)
@@ -144,15 +145,13 @@ class CudaEngine(Engine):
     def quantize(self, weight, seed, offset):
         with torch.cuda.device(self.index):
             stream = torch.cuda.current_stream(self.where)
-            w = self._aligned(weight, torch.bfloat16)
-            if w.data_ptr() == weight.data_ptr():
-                # Later calls may read W itself, and the optimizer must not change it under them.
-                sizes = self.loaded.plan(1).sizes
-                w = w.clone() if sizes.forwardReadsW or sizes.backwardReadsW else w
-            weights = _Weights(self._area(self.loaded.weights_bytes), w, stream)
-            memory = {"w": w, "weights": weights.area, "seed": seed, "offset": offset,
-                      "workspace": self._area(self.loaded.plan(1).sizes.workspaceBytes)}
+            w, sizes = self._aligned(weight, torch.bfloat16), self.loaded.plan(1).sizes
+            weights = _Weights(self._area(self.loaded.weights_bytes), None, stream)
+            memory = {"w": w, "weights": weights.area, "seed": seed, "offset": offset, "workspace": self._area(sizes.workspaceBytes)}
             self.loaded.quantize_weights(self._stream(), **self._addresses(memory))
+            if sizes.forwardReadsW or sizes.backwardReadsW:
+                # The optimizer must not change under later calls what they read.
+                weights.w = w.clone() if w.data_ptr() == weight.data_ptr() else w
             if not self.capturing():
                 weights.event = torch.cuda.Event()
                 weights.event.record(stream)

@@ -129,7 +129,9 @@ def check_environment(readme, source):
         for file in (source / folder).rglob("*"):
             if file.suffix in (".cpp", ".h"):
                 read |= set(re.findall(r'(?:getenv|\bread)\("([A-Z][A-Z_]+)"\)', file.read_text()))
-    read -= {"PATH", "HOME", "TERM", "XDG_CACHE_HOME"}  # the system's own
+    for file in (source / "python").rglob("*.py"):
+        read |= set(re.findall(r'environ\.get\("([A-Z][A-Z_]+)"\)', file.read_text()))
+    read -= {"LD_LIBRARY_PATH", "PATH", "HOME", "TERM", "XDG_CACHE_HOME"}  # the system's own
     table = set(re.findall(r"^\| `([A-Z][A-Z_]+)` \|", readme, flags=re.M))
     return [f"README.md: {name} is {'read but not in the table' if name in read else 'in the table but not read'}"
             for name in sorted(read ^ table)]

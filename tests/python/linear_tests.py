@@ -146,6 +146,7 @@ class Layers(unittest.TestCase):
             (fourfold.NotFoundError, "there is no recipe 'nothing'; there are averis, ", lambda: layer("nothing", "host")),
             (fourfold.NotFoundError, "there is no recipe 'nothing'", lambda: layer("nothing", DEVICE)),
             (wrong, "'nvfp4' has no input 'mask'", lambda: layer("nvfp4", "host", mask=True)),
+            (wrong, "unknown mode 'quick'", lambda: layer("averis", "host", mode="quick")),
             (fourfold.NotFoundError, "does not exist", lambda: layer("averis", "emulated:sm_1")),
         ]
         for kind, words, call in cases:

@@ -128,6 +128,8 @@ class Specs(unittest.TestCase):
             fourfold.compile("nothing.mlir", device="host")
         with self.assertRaisesRegex(fourfold.CompileError, "quick"):
             fourfold.compile(FORWARD, device=DEVICE, mode="quick")
+        with self.assertRaisesRegex(fourfold.CompileError, "quick"):
+            fourfold.compile(FORWARD, device="host", mode="quick")
         with self.assertRaisesRegex(fourfold.InvalidArgumentError, "is not text"):
             fourfold.compile(SPECS.parent / "tests/data/minilm_x.npy", device="host")
 
