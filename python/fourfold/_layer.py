@@ -79,7 +79,6 @@ class DeviceBackend:
         self.loaded = DeviceLayer(device, layer)
 
     def _random(self, seed, offset):
-        """The one thing that may outlive a call's Python: kept by the caller until the device is through."""
         return {"seed": self.device.upload(numpy.int64(seed)), "offset": self.device.upload(numpy.int64(offset))}
 
     def _area(self, size):
