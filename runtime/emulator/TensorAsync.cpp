@@ -103,6 +103,8 @@ void TensorMemory::land(uint32_t thread, uint64_t serial, uint32_t agent, uint32
         unit.writer = static_cast<uint16_t>(agent);
         unit.writeTime = time;
         unit.writeLine = operation.in->line;
+        unit.writeThread = thread;
+        unit.writePipeline = operation.pipeline();
         unit.writing = unit.writing == operation.serial ? 0 : unit.writing;
       });
     for (const TensorRange &range : operation.reads)
@@ -110,6 +112,7 @@ void TensorMemory::land(uint32_t thread, uint64_t serial, uint32_t agent, uint32
         unit.reader = static_cast<uint16_t>(agent);
         unit.readTime = time;
         unit.readLine = operation.in->line;
+        unit.readThread = thread;
         unit.reading = unit.reading == operation.serial ? 0 : unit.reading;
       });
     uint32_t &last = landed[thread][agent];

@@ -43,12 +43,18 @@ struct TensorOperation {
   TensorStep step;              // of a product
   uint32_t lanes = 0;           // a copy's first lane
   uint32_t thread() const { return warp->index * kLanes + static_cast<uint32_t>(lane); }
+  /// The shape and accumulators of a product, which successive ones share to be carried out in order; 0: a copy.
+  uint64_t pipeline() const {
+    return kind == Copy ? 0 : uint64_t{step.m} << 48 | uint64_t{step.n} << 32 | uint64_t{step.laneD} << 16 | step.columnD;
+  }
 };
 
 /// How an access meets those of others.
 enum class TensorAccess : uint8_t { Load, Store, ReadByOperation, WriteByOperation, Accumulator, Free };
 
 class TensorMemory {
+  static constexpr uint32_t kNoThread = ~0u;
+
 public:
   explicit TensorMemory(Block &block);
 
@@ -110,6 +116,8 @@ private:
     uint16_t writer = kNobody, reader = kNobody;   // agents
     uint64_t writing = 0, reading = 0;             // the youngest operation under way
     uint16_t loading = kNobody, storing = kNobody; // warps of the block that have not waited
+    uint32_t writeThread = kNoThread, readThread = kNoThread; // of the operation that wrote or read last, if it was one
+    uint64_t writePipeline = 0;
   };
   struct PerWarp {
     std::vector<TensorRange> loads, stores;

@@ -87,8 +87,7 @@ void TensorMemory::access(Warp &warp, const Instr &in, int lane, const TensorRan
     if (const TensorOperation *other = unit.writing ? find(unit.writing) : nullptr) {
       // Carried out in order are, of a thread, products on the same accumulators, and copies before products (PTX ISA 9.7.16.6.2.1).
       bool isOwn = operation && operation->thread() == other->thread();
-      bool isSame = kind == A::Accumulator && other->kind == TensorOperation::Product && other->step.m == operation->step.m &&
-                    other->step.n == operation->step.n && other->step.columnD == operation->step.columnD && other->step.laneD == operation->step.laneD;
+      bool isSame = kind == A::Accumulator && other->pipeline() == operation->pipeline();
       bool isPipelined = isSame || (other->kind != TensorOperation::Product && operation);
       if (!isOwn || !isPipelined)
         unfinished(column, *other, "may still write");
@@ -100,8 +99,13 @@ void TensorMemory::access(Warp &warp, const Instr &in, int lane, const TensorRan
         unfinished(column, *other, "may still read");
     }
     if (tracksRaces) {
-      requireOrdered(warp, in, lane, unit.writer, unit.writeTime, unit.writeLine, true, column, !isFree);
-      if (writes)
+      // The same pairs are in order where the first has been carried out, because another warp has waited for it.
+      bool followsOwn = operation && unit.writeThread == operation->thread() &&
+                        (unit.writePipeline == 0 || (kind == A::Accumulator && unit.writePipeline == operation->pipeline()));
+      bool replacesOwn = operation && unit.readThread == operation->thread() && operation->kind == TensorOperation::Copy;
+      if (!followsOwn)
+        requireOrdered(warp, in, lane, unit.writer, unit.writeTime, unit.writeLine, true, column, !isFree);
+      if (writes && !replacesOwn)
         requireOrdered(warp, in, lane, unit.reader, unit.readTime, unit.readLine, false, column, !isFree);
     }
     switch (kind) {
@@ -110,12 +114,14 @@ void TensorMemory::access(Warp &warp, const Instr &in, int lane, const TensorRan
       unit.reader = static_cast<uint16_t>(warp.agent);
       unit.readTime = now;
       unit.readLine = in.line;
+      unit.readThread = kNoThread;
       break;
     case A::Store:
       unit.storing = static_cast<uint16_t>(warp.index);
       unit.writer = static_cast<uint16_t>(warp.agent);
       unit.writeTime = now;
       unit.writeLine = in.line;
+      unit.writeThread = kNoThread;
       break;
     case A::ReadByOperation:
       unit.reading = operation->serial;
