@@ -7,7 +7,6 @@
 
 #include "compiler/kernels/MatmulEpilogue.h"
 #include "compiler/kernels/MatmulStage.h"
-#include "compiler/targets/Sm100.h"
 
 using namespace mlir;
 using llvm::SmallVector;
@@ -72,7 +71,7 @@ llvm::ArrayRef<MatmulTile> matmulTiles(const Target &target, MatmulMode mode) {
     return warpgroups;
   // All rows of tensor memory each (MatmulTensorMemory.cpp). The first fills a multiprocessor's shared memory, of the others two blocks fit.
   static const MatmulTile tensorMemory[] = {{128, 256, 4, 2, 4, false, true}, {128, 128, 4, 2, 3, false, true}, {128, 64, 4, 2, 4, false, true}};
-  if (hasTensorMemory(target))
+  if (target.hasTensorMemory())
     return tensorMemory;
   return tiles;
 }

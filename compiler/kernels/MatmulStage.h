@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Four ways: block-scaled matrix steps of the hardware (MatmulStage.cpp), bf16 steps of warps on operands dequantized in registers
-// (MatmulFast.cpp) or of warpgroups with one of them dequantized into shared memory (MatmulWarpgroup.cpp), and 8-bit integer steps whose block sums are combined as the hardware would (MatmulFaithful.cpp).
+// (MatmulFast.cpp) or of warpgroups with one of them dequantized into shared memory (MatmulWarpgroup.cpp), and 8-bit integer steps whose
+// block sums are combined as the hardware would (MatmulFaithful.cpp). Tensor memory needs another kernel: MatmulTensorMemory.cpp.
 
 #ifndef FOURFOLD_COMPILER_KERNELS_MATMULSTAGE_H
 #define FOURFOLD_COMPILER_KERNELS_MATMULSTAGE_H

@@ -16,7 +16,5 @@ Val Sm100Target::encodeE4M3(KernelBuilder &k, Val value) const { return hardware
 
 Val Sm100Target::decodeE4M3(KernelBuilder &k, Val byte) const { return softwareDecodeE4M3(k, byte); }
 
-bool hasTensorMemory(const Target &target) { return target.name() == "sm_100a" || target.name() == "sm_103a"; }
-
 } // namespace compiler
 } // namespace fourfold

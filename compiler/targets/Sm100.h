@@ -20,6 +20,7 @@ public:
   llvm::StringRef ptxVersion() const override { return version; }
   int maxSharedBytes() const override { return 227 * 1024; }
   bool hasBlockScaledStep() const override { return true; }
+  bool hasTensorMemory() const override { return true; }
 
   Val encodeE2M1Pair(KernelBuilder &k, Val low, Val high) const override;
   Val encodeE4M3(KernelBuilder &k, Val value) const override;
@@ -28,10 +29,6 @@ public:
 private:
   llvm::StringRef targetName, feature, version;
 };
-
-/// Whether the target's block-scaled steps take operands from shared memory and accumulate in tensor memory (tcgen05), not in registers: then
-/// it has no `matrixStep`.
-bool hasTensorMemory(const Target &target);
 
 } // namespace compiler
 } // namespace fourfold

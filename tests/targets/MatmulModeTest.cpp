@@ -8,6 +8,7 @@
 
 #include "dialect/MmaModel.h"
 
+#include <algorithm>
 #include <cmath>
 
 using namespace fourfold;
@@ -68,8 +69,9 @@ Operand makeOperand(int rows, int k, Format format, Spread spread, uint32_t seed
   Operand operand;
   operand.codes.resize(static_cast<size_t>(rows * paddedK));
   operand.scales.resize(static_cast<size_t>(rows * paddedK / 16));
-  operand.packed.resize(static_cast<size_t>(rows * numerics::codesPitch(k)));
-  operand.tiled.resize(static_cast<size_t>(numerics::scaleBytes(rows, k, block)));
+  // At least a byte: there are no allocations of none.
+  operand.packed.resize(static_cast<size_t>(std::max<int64_t>(1, rows * numerics::codesPitch(k))));
+  operand.tiled.resize(static_cast<size_t>(std::max<int64_t>(1, numerics::scaleBytes(rows, k, block))));
   for (int row = 0; row < rows; ++row) {
     for (int i = 0; i < k; ++i) {
       uint32_t bits = random.next();
