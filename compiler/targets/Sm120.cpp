@@ -6,6 +6,8 @@
 #include "compiler/targets/HardwareConversions.h"
 #include "compiler/targets/SoftwareConversions.h"
 
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+
 using namespace mlir;
 
 namespace fourfold {
