@@ -17,17 +17,34 @@ struct MatmulTile {
   int stages;
   /// Steps of whole warpgroups (wgmma), which take B from shared memory as bf16; then warps are of 16 x tileN.
   bool isWarpgroup = false;
+  /// Steps of the whole tile with accumulators in tensor memory (tcgen05); warps are of 32 x tileN / warpsN in the epilogue.
+  bool isTensorMemory = false;
 
   int numThreads() const { return 32 * warpsM * warpsN; }
-  /// Bytes of one stage: codes of A and B (128 elements of K a row), their scale tiles.
+  /// Elements of K in a stage, and bytes of their codes: in tensor memory's tiles the rows of the 128-byte swizzle.
+  int stageK() const { return isTensorMemory ? 256 : 128; }
+  int rowBytes() const { return stageK() / 2; }
+  /// Scale tiles side by side along K in a stage.
+  int scaleTilesPerStage(Format format) const;
+  /// Bytes of one stage: codes of A and B, their scale tiles.
   int stageBytes(Format format) const;
-  /// Bytes before the stages: B dequantized, three steps of K = 64.
-  int operandBytes() const { return isWarpgroup ? 3 * tileN * 128 : 0; }
+  /// Bytes before the stages: B dequantized, three steps of K = 64; or mbarriers and the address of tensor memory, in one swizzle pattern.
+  int headBytes() const { return isTensorMemory ? 1024 : isWarpgroup ? 3 * tileN * 128 : 0; }
   /// Dynamic shared memory of the kernel.
-  int sharedBytes(Format format) const { return operandBytes() + stages * stageBytes(format); }
+  int sharedBytes(Format format) const { return headBytes() + stages * stageBytes(format); }
 };
 
-/// The tile shapes, in the order in which a plan tries them.
+/// A matmul kernel's parameters, in the order of `buildMatmul`.
+struct MatmulParams {
+  MatmulParams(KernelBuilder &k, Format format);
+  /// The factor of the accumulators; null where there is none (mxfp4).
+  Val loadAlpha(KernelBuilder &k) const;
+
+  Val codesA, scalesA, codesB, scalesB, amaxA, amaxB, out, sizeM, sizeN, sizeK;
+  unsigned firstEpilogueParam;
+};
+
+/// The tile shapes, in the order in which a plan tries them; the last serves every size.
 llvm::ArrayRef<MatmulTile> matmulTiles(const Target &target, MatmulMode mode);
 
 /// out[m, n] = epilogue(alpha * sum_k a[m, k] b[n, k]), both operands stored rows by K (Numerics.h, storage).
@@ -36,6 +53,9 @@ llvm::ArrayRef<MatmulTile> matmulTiles(const Target &target, MatmulMode mode);
 /// for each epilogue operand. Grid: ceil(M / tileM) * ceil(N / tileN) blocks.
 void buildMatmul(KernelModule module, llvm::StringRef name, const Target &target, Format format,
                  const MatmulTile &tile, const ElementRegion &epilogue, MatmulMode mode);
+
+/// The body of the kernel for a tile with `isTensorMemory`.
+void buildTensorMemoryMatmul(KernelBuilder &k, Format format, const MatmulTile &tile, const ElementRegion &epilogue);
 
 } // namespace compiler
 } // namespace fourfold

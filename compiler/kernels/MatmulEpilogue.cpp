@@ -53,25 +53,38 @@ void TileWriter::storeRowGroup(const WarpTile &tile, int group, llvm::ArrayRef<V
     }
   k.warpSync();
   if (columns == kWarpN) {
-    storeColumns(tile, group, scratch);
+    storeColumns(tile.firstRow, group, tile.alpha, scratch, pitch);
   } else {
     // A loop in the kernel: the code of one epilogue is enough.
     k.forLoop(k.c32(0), k.c32(columns), k.c32(kWarpN), {}, [&](Val first, llvm::ArrayRef<Val>) {
       loadColumns(tile.firstColumn + first);
-      storeColumns(tile, group, k.offset(scratch, first * 4));
+      storeColumns(tile.firstRow, group, tile.alpha, k.offset(scratch, first * 4), pitch);
       return SmallVector<Val>();
     });
   }
   k.warpSync();
 }
 
-/// The columns at hand, from `scratch` on.
-void TileWriter::storeColumns(const WarpTile &tile, int group, Val scratch) {
-  int pitch = scratchPitch(tile.columnGroups * 8);
+void TileWriter::storeRows(Val firstRow, Val firstColumn, Val alpha, llvm::ArrayRef<Val> row, Val scratch) {
+  scratch = k.offset(scratch, (thread >> 5) * kLaneScratchBytes);
+  for (int i = 0; i < kWarpN; i += 4)
+    k.store(k.pack(row.slice(i, 4)), k.offset(scratch, lane * (kLanePitch * 4) + i * 4), 16);
+  k.warpSync();
+  loadColumns(firstColumn);
+  // A loop in the kernel, not two copies of the epilogue.
+  k.forLoop(k.c32(0), k.c32(32), k.c32(16), {}, [&](Val first, llvm::ArrayRef<Val>) {
+    storeColumns(firstRow + first, /*group=*/0, alpha, k.offset(scratch, first * (kLanePitch * 4)), kLanePitch);
+    return SmallVector<Val>();
+  });
+  k.warpSync();
+}
+
+/// Sixteen rows, those of a group, of the columns at hand, from `scratch` on, where rows are `pitch` words apart.
+void TileWriter::storeColumns(Val firstRow, int group, Val alpha, Val scratch, int pitch) {
   for (int part = 0; part < 4; ++part) {
     Val row = (lane >> 3) + part * 4;
     Val vector = k.load(k.vec(4, k.f32()), k.offset(scratch, (row * pitch + (lane & 7) * 4) * 4), 16);
-    Val globalRow = tile.firstRow + row + group * 16;
+    Val globalRow = firstRow + row + group * 16;
     k.ifThen(k.logicalAnd(globalRow < sizeM, k.c32(0) < columnsValid), [&] {
       Val index = k.toI64(globalRow) * k.toI64(sizeN) + k.toI64(column);
       SmallVector<SmallVector<Val>> operands(columnValues);
@@ -86,7 +99,7 @@ void TileWriter::storeColumns(const WarpTile &tile, int group, Val scratch) {
       SmallVector<Val> results;
       for (int i = 0; i < 4; ++i) {
         Val value = k.extract(vector, i);
-        SmallVector<Val> arguments = {tile.alpha ? value * tile.alpha : value};
+        SmallVector<Val> arguments = {alpha ? value * alpha : value};
         for (auto &values : operands)
           arguments.push_back(values[i]);
         results.push_back(inlineRegion(k, epilogue, arguments));

@@ -15,6 +15,8 @@ inline constexpr int kWarpN = 32;
 /// free of bank conflicts.
 inline constexpr int scratchPitch(int columns) { return columns + 8; }
 inline constexpr int scratchBytes(int columns) { return 16 * scratchPitch(columns) * 4; }
+/// And of a warp whose lanes write 16 bytes of a row each: four more words a row, and eight lanes meet all banks once.
+inline constexpr int kLanePitch = kWarpN + 4, kLaneScratchBytes = 32 * kLanePitch * 4;
 
 /// First row and column of the tile that this block takes of a result of sizeM x sizeN: groups of eight tile rows walk along N together,
 /// so that operands are reused from L2.
@@ -42,11 +44,14 @@ public:
 
   /// `accumulators`: for each row group, for each 8 columns, four registers. Shared memory must be free of readers and writers.
   void store(const WarpTile &tile, llvm::ArrayRef<Val> accumulators);
+  /// 32 rows of kWarpN columns, from a warp whose lanes have a row each: `row` is this lane's, as tensor memory gives it. `scratch`: shared
+  /// memory free of readers and writers, kLaneScratchBytes for each warp of the block.
+  void storeRows(Val firstRow, Val firstColumn, Val alpha, llvm::ArrayRef<Val> row, Val scratch);
 
 private:
   void loadColumns(Val firstColumn);
   void storeRowGroup(const WarpTile &tile, int group, llvm::ArrayRef<Val> accumulators);
-  void storeColumns(const WarpTile &tile, int group, Val scratch);
+  void storeColumns(Val firstRow, int group, Val alpha, Val scratch, int pitch);
 
   KernelBuilder &k;
   const ElementRegion &epilogue;

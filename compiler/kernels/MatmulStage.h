@@ -2,12 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Four ways: block-scaled matrix steps of the hardware (MatmulStage.cpp), bf16 steps of warps on operands dequantized in registers
-// (MatmulFast.cpp) or of warpgroups with one of them dequantized into shared memory (MatmulWarpgroup.cpp), and 8-bit integer steps whose block sums are combined as the hardware would (MatmulFaithful.cpp).
+// (MatmulFast.cpp) or of warpgroups with one of them dequantized into shared memory (MatmulWarpgroup.cpp), and 8-bit integer steps whose
+// block sums are combined as the hardware would (MatmulFaithful.cpp). Tensor memory needs another kernel: MatmulTensorMemory.cpp.
 
 #ifndef FOURFOLD_COMPILER_KERNELS_MATMULSTAGE_H
 #define FOURFOLD_COMPILER_KERNELS_MATMULSTAGE_H
 
-#include "compiler/kernels/Matmul.h"
+#include "compiler/kernels/MatmulCopies.h"
 
 namespace fourfold {
 namespace compiler {
@@ -15,16 +16,6 @@ namespace compiler {
 inline constexpr int kStageK = 128;                // elements of K a stage
 inline constexpr int kRowBytes = kStageK / 2;      // bytes of codes a row and stage
 inline constexpr int kStepsPerStage = kStageK / 64; // matrix steps of K = 64
-inline constexpr int kScaleTileBytes = 512;        // 128 rows x 4 K-blocks
-
-/// Scale tiles side by side along K in a stage, and below each other for the rows of an operand.
-inline int scaleTilesPerStage(Format format) { return kStageK / (4 * formatBlockSize(format)); }
-
-inline int scaleTileRows(int rows) { return (rows + 127) / 128; }
-
-/// Where row r of a scale tile (16 bytes: the scales of rows r, r + 32, r + 64, r + 96) stands. The lanes of a quarter-warp read rows
-/// 2q, 2q + 1 plus 0, 8, 16, 24: flipping two bits by r / 8 spreads them over all banks.
-inline Val swizzledScaleRow(Val row) { return row ^ ((row >> 3) << 1); }
 
 /// A warp's part of the block's tile.
 struct StageContext {
@@ -66,7 +57,7 @@ protected:
   Val codesB(Val base) const { return k.offset(base, c.tile.tileM * kRowBytes); }
   Val scalesA(Val base) const { return k.offset(base, (c.tile.tileM + c.tile.tileN) * kRowBytes); }
   Val scalesB(Val base) const {
-    return k.offset(scalesA(base), scaleTileRows(c.tile.tileM) * scaleTilesPerStage(c.format) * kScaleTileBytes);
+    return k.offset(scalesA(base), scaleTileRows(c.tile.tileM) * c.tile.scaleTilesPerStage(c.format) * kScaleTileBytes);
   }
   /// The codes of step `step`, 0 or 1.
   CodeFragments loadCodes(Val base, Val step) const;

@@ -70,7 +70,7 @@ void WarpgroupStage::dequantizeB(Val base, int step, Val buffer) {
   int numHalves = 2 * c.tile.tileN / c.tile.numThreads();
   Val row = thread % c.tile.tileN;
   // Whole rows of 16 bytes of the scale tile, which 32 lanes read without a conflict; a warp's rows share the word.
-  Val tiles = k.offset(scaleTile(scalesB(base), step), (row >> 7) * (scaleTilesPerStage(c.format) * kScaleTileBytes));
+  Val tiles = k.offset(scaleTile(scalesB(base), step), (row >> 7) * (c.tile.scaleTilesPerStage(c.format) * kScaleTileBytes));
   Val tileRow = (c.blockColumn + row) & 127;
   Val vector = k.load(k.vec(4, k.i32()), k.offset(tiles, swizzledScaleRow(tileRow & 31) << 4), 16);
   Val word = k.extract(vector, 0), which = tileRow >> 5;

@@ -35,13 +35,13 @@ void PlanWriter::addMatvec(fp4::MatvecOp op) {
 /// Blocks that fill a GPU: with fewer, smaller tiles are better.
 static constexpr int kFullGrid = 128;
 
-/// When a tile shape is chosen. The last two are for a handful of rows, and for problems where 128x128 tiles are fewer than the
-/// streaming multiprocessors of a large GPU.
-static Expr tileCondition(const MatmulTile &tile, Expr sizeM, Expr sizeN) {
+/// When a tile shape is chosen: one for a handful of rows, the last for problems where larger tiles are fewer than the streaming
+/// multiprocessors of a large GPU.
+static Expr tileCondition(const MatmulTile &tile, bool isLast, Expr sizeM, Expr sizeN) {
   constexpr int kFewRows = 16;
   if (tile.tileM == kFewRows)
     return plan::lessEqual(sizeM, kFewRows);
-  if (tile.tileM < 128)
+  if (isLast)
     return 1;
   return plan::lessEqual(kFullGrid, plan::ceilDiv(sizeM, tile.tileM) * plan::ceilDiv(sizeN, tile.tileN));
 }
@@ -74,14 +74,15 @@ void PlanWriter::addMatmul(fp4::MatmulOp op, fp4::EpilogueOp epilogue) {
   if (epilogue)
     launch.label += (", epilogue " + valueName(result)).str();
   launch.args = args;
-  for (const MatmulTile &tile : matmulTiles(target, mode)) {
+  llvm::ArrayRef<MatmulTile> tiles = matmulTiles(target, mode);
+  for (const MatmulTile &tile : tiles) {
     Expr blocks = plan::ceilDiv(sizeM, tile.tileM) * plan::ceilDiv(sizeN, tile.tileN);
     plan::Variant variant;
     variant.kernel = ("matmul_" + formatName(format) + "_" + Twine(tile.tileM) + "x" + Twine(tile.tileN) + suffix).str();
     variant.grid = {blocks, 1, 1};
     variant.block = {tile.numThreads(), 1, 1};
     variant.sharedBytes = tile.sharedBytes(format);
-    variant.when = tileCondition(tile, sizeM, sizeN);
+    variant.when = tileCondition(tile, &tile == &tiles.back(), sizeM, sizeN);
     if (variant.when == Expr(0))
       continue;
     if (isNewKernel(variant.kernel))

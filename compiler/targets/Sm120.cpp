@@ -3,6 +3,7 @@
 
 #include "compiler/targets/Sm120.h"
 
+#include "compiler/targets/HardwareConversions.h"
 #include "compiler/targets/SoftwareConversions.h"
 
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
@@ -12,24 +13,11 @@ using namespace mlir;
 namespace fourfold {
 namespace compiler {
 
-Val Sm120Target::encodeE2M1Pair(KernelBuilder &k, Val low, Val high) const {
-  // PTX ISA 9.7.9.21: the first source goes to the high nibble.
-  auto format = Float4E2M1FNType::get(k.context());
-  return k.zext32(
-      k.wrap(NVVM::ConvertF32x2ToF4x2Op::create(k.ir(), k.loc(), k.i8(), high, low, /*relu=*/false, format)));
-}
+Val Sm120Target::encodeE2M1Pair(KernelBuilder &k, Val low, Val high) const { return hardwareEncodeE2M1Pair(k, low, high); }
 
-Val Sm120Target::encodeE4M3(KernelBuilder &k, Val value) const {
-  auto format = Float8E4M3FNType::get(k.context());
-  Val pair = k.wrap(NVVM::ConvertF32x2ToF8x2Op::create(k.ir(), k.loc(), k.i16(), k.cf(0.0f), value,
-                                                       NVVM::FPRoundingMode::RN, NVVM::SaturationMode::SATFINITE,
-                                                       /*relu=*/false, format));
-  return k.zext32(pair) & 0xff;
-}
+Val Sm120Target::encodeE4M3(KernelBuilder &k, Val value) const { return hardwareEncodeE4M3(k, value); }
 
-Val Sm120Target::decodeE4M3(KernelBuilder &k, Val byte) const {
-  return softwareDecodeE4M3(k, byte);
-}
+Val Sm120Target::decodeE4M3(KernelBuilder &k, Val byte) const { return softwareDecodeE4M3(k, byte); }
 
 llvm::SmallVector<Val> Sm120Target::matrixStep(KernelBuilder &k, Format format, llvm::ArrayRef<Val> a,
                                                llvm::ArrayRef<Val> b, llvm::ArrayRef<Val> c, Val scaleA, Val scaleB,

@@ -3,6 +3,7 @@
 
 #include "compiler/targets/Target.h"
 
+#include "compiler/targets/Sm100.h"
 #include "compiler/targets/Sm120.h"
 #include "compiler/targets/Sm80.h"
 
@@ -36,8 +37,8 @@ llvm::ArrayRef<TargetStatus> targetStatuses() {
       {"sm_121a", true, ""},
       {"sm_80", true, ""},
       {"sm_90a", true, ""},
-      {"sm_100a", false, "no tcgen05 kernels in this release"},
-      {"sm_103a", false, "no tcgen05 kernels in this release"},
+      {"sm_100a", true, ""},
+      {"sm_103a", true, ""},
   };
   return statuses;
 }
@@ -49,8 +50,10 @@ const Target *findTarget(llvm::StringRef name, std::string *why) {
   // bf16 matrix steps and asynchronous copies came with PTX ISA 7.0. Of the GPUs that sm_80 serves, 8.6 and 8.9 have 99 KiB a block.
   static const Sm80Target sm80("sm_80", "+ptx70", "7.0", 99 * 1024, /*hasWarpgroups=*/false);
   static const Sm80Target sm90a("sm_90a", "+ptx80", "8.0", 227 * 1024, /*hasWarpgroups=*/true);
-  for (const Target *target : {static_cast<const Target *>(&sm120a), static_cast<const Target *>(&sm121a),
-                               static_cast<const Target *>(&sm80), static_cast<const Target *>(&sm90a)})
+  // Block-scaled tcgen05 steps of FP4 came with PTX ISA 8.7, sm_103a with 8.8.
+  static const Sm100Target sm100a("sm_100a", "+ptx87", "8.7");
+  static const Sm100Target sm103a("sm_103a", "+ptx88", "8.8");
+  for (const Target *target : std::initializer_list<const Target *>{&sm120a, &sm121a, &sm80, &sm90a, &sm100a, &sm103a})
     if (name == target->name())
       return target;
 
@@ -66,10 +69,12 @@ const Target *findTarget(llvm::StringRef name, std::string *why) {
     *why = ("target '" + name + "' has no kernels of its own: those for sm_80 run there; use 'sm_80'").str();
   else if (name == "sm_90")
     *why = "target 'sm_90' has no kernels of its own; use 'sm_90a', or 'sm_80', whose kernels run on all later GPUs";
-  else if (name == "sm_120" || name == "sm_121")
+  else if (name == "sm_100" || name == "sm_103" || name == "sm_120" || name == "sm_121")
     *why = ("target '" + name + "' lacks the block-scaled FP4 instructions, which are architecture-specific; use '" + name +
             "a'")
                .str();
+  else if (name == "sm_100f" || name == "sm_103f" || name == "sm_120f")
+    *why = ("target '" + name + "' has no kernels of its own; use '" + name.drop_back() + "a'").str();
   else
     *why = ("unknown target '" + name + "'; targets with kernels are: " + list).str();
   return nullptr;

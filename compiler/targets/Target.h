@@ -66,10 +66,13 @@ public:
   virtual bool hasBlockScaledStep() const { return false; }
   /// Whether matrix steps of whole warpgroups exist (wgmma).
   virtual bool hasWarpgroupStep() const { return false; }
-  /// One step of 16 x 8 x 64 on FP4 fragments: A in 4, B in 2, C in 4 registers; returns D. Only where `hasBlockScaledStep`.
+  /// One step of 16 x 8 x 64 on FP4 fragments: A in 4, B in 2, C in 4 registers; returns D. Only where `hasBlockScaledStep` and not
+  /// `hasTensorMemory`.
   virtual llvm::SmallVector<Val> matrixStep(KernelBuilder &k, Format format, llvm::ArrayRef<Val> a,
                                             llvm::ArrayRef<Val> b, llvm::ArrayRef<Val> c, Val scaleA, Val scaleB,
                                             ScaleSelectors selectors) const;
+  /// Whether block-scaled steps take their operands from shared memory and accumulate in tensor memory (tcgen05), not in registers.
+  virtual bool hasTensorMemory() const { return false; }
 };
 
 /// The target of that name, or null with `*why` set: unknown (with the known names), or known but without kernels yet.

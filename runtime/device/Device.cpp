@@ -48,7 +48,8 @@ const DriverTable &Device::driver() const { return *impl->driver; }
 std::string targetForCapability(int major, int minor) {
   if (major == 8 && minor <= 9)
     return "sm_80";
-  if ((major == 9 && minor == 0) || (major == 12 && minor <= 1))
+  // PTX for sm_100a runs on 10.0 alone, as does that for every other name with an `a` on its own version (PTX ISA 11.1.2).
+  if ((major == 9 && minor == 0) || (major == 10 && (minor == 0 || minor == 3)) || (major == 12 && minor <= 1))
     return fmt::format("sm_{}{}a", major, minor);
   return "";
 }
@@ -86,7 +87,7 @@ Status openDevice(const DriverTable &driver, int ordinal, const std::string &nam
       return {StatusCode::Unsupported,
               fmt::format(
                   "device '{}' ({}) has compute capability {}.{}; kernels can be compiled for 8.0 to 8.9 (sm_80), 9.0 (sm_90a), "
-                  "12.0 (sm_120a) and 12.1 (sm_121a): use another GPU, or {}",
+                  "10.0 (sm_100a), 10.3 (sm_103a), 12.0 (sm_120a) and 12.1 (sm_121a): use another GPU, or {}",
                   name, impl->description, major, minor, instead())};
   }
   if (Status status = impl->check(driver.primaryCtxRetain(&impl->context, impl->device), "cannot make a context");

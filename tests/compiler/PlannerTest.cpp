@@ -221,14 +221,18 @@ func.func @f(%x: tensor<8x64xf32>, %w: tensor<4x48xf32>) -> tensor<4xf32> {
 TEST(Targets, UnknownAndUnsupportedAreOurDiagnostics) {
   std::string why;
   EXPECT_EQ(findTarget("sm_999", &why), nullptr);
-  EXPECT_EQ(why, "unknown target 'sm_999'; targets with kernels are: sm_120a, sm_121a, sm_80, sm_90a");
+  EXPECT_EQ(why, "unknown target 'sm_999'; targets with kernels are: sm_120a, sm_121a, sm_80, sm_90a, sm_100a, sm_103a");
   EXPECT_EQ(findTarget("sm_120", &why), nullptr);
   EXPECT_NE(why.find("use 'sm_120a'"), std::string::npos);
   EXPECT_EQ(findTarget("sm_89", &why), nullptr);
   EXPECT_NE(why.find("use 'sm_80'"), std::string::npos);
   EXPECT_EQ(findTarget("sm_90", &why), nullptr);
   EXPECT_NE(why.find("use 'sm_90a'"), std::string::npos);
-  for (const char *name : {"sm_80", "sm_90a", "sm_120a", "sm_121a"})
+  for (const char *name : {"sm_100", "sm_103", "sm_100f"}) {
+    EXPECT_EQ(findTarget(name, &why), nullptr);
+    EXPECT_NE(why.find(std::string("use '") + std::string(name).substr(0, 6) + "a'"), std::string::npos) << why;
+  }
+  for (const char *name : {"sm_80", "sm_90a", "sm_100a", "sm_103a", "sm_120a", "sm_121a"})
     EXPECT_NE(findTarget(name, &why), nullptr);
 }
 

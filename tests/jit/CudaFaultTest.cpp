@@ -173,19 +173,19 @@ TEST_F(CudaFault, AStickyErrorSaysThatTheContextIsLost) {
 
 TEST_F(CudaFault, TargetsFollowComputeCapability) {
   for (auto [capability, target] : {std::pair{"8.0", "sm_80"}, {"8.6", "sm_80"}, {"8.9", "sm_80"}, {"9.0", "sm_90a"},
-                                    {"12.0", "sm_120a"}, {"12.1", "sm_121a"}}) {
+                                    {"10.0", "sm_100a"}, {"10.3", "sm_103a"}, {"12.0", "sm_120a"}, {"12.1", "sm_121a"}}) {
     Setting is("FAKE_CUDA_CAPABILITY", capability);
     Device opened;
     Status status = Device::open("cuda:0", &opened);
     ASSERT_TRUE(status.ok()) << status.message();
     EXPECT_EQ(opened.target(), target);
   }
-  for (const char *capability : {"7.5", "8.10", "9.1", "10.0", "10.3", "11.0", "12.2", "13.0"}) {
+  for (const char *capability : {"7.5", "8.10", "9.1", "10.1", "10.2", "11.0", "12.2", "13.0"}) {
     Setting is("FAKE_CUDA_CAPABILITY", capability);
     Device opened;
     Status status = Device::open("cuda:0", &opened);
     EXPECT_EQ(status.code(), StatusCode::Unsupported) << capability;
-    for (const char *part : {"cuda:0", "Fake GPU 0", capability, "8.0 to 8.9 (sm_80), 9.0 (sm_90a), 12.0 (sm_120a) and 12.1 (sm_121a)",
+    for (const char *part : {"cuda:0", "Fake GPU 0", capability, "8.0 to 8.9 (sm_80), 9.0 (sm_90a), 10.0 (sm_100a), 10.3 (sm_103a), 12.0 (sm_120a) and 12.1 (sm_121a)",
                              "emulated:sm_120a"})
       EXPECT_TRUE(contains(status.message(), part)) << part << " in " << status.message();
     EXPECT_FALSE(opened.isOpen());
@@ -196,14 +196,14 @@ TEST_F(CudaFault, AutoTakesTheFirstGpuWithKernels) {
   Device chosen;
   {
     Setting two("FAKE_CUDA_COUNT", "2");
-    Setting kinds("FAKE_CUDA_CAPABILITY", "10.0,12.0");
+    Setting kinds("FAKE_CUDA_CAPABILITY", "11.0,12.0");
     ASSERT_TRUE(Device::open("auto", &chosen).ok());
     EXPECT_EQ(chosen.name(), "cuda:1");
     EXPECT_EQ(chosen.choice(), "cuda:1 (Fake GPU 1): the first GPU with kernels (sm_120a)");
     // The compiler's list decides, where it is given.
     ASSERT_TRUE(Device::openAuto({"sm_80"}, &chosen).ok());
     EXPECT_EQ(chosen.name(), "emulated:sm_120a");
-    EXPECT_TRUE(contains(chosen.choice(), "compute capability 10.0")) << chosen.choice();
+    EXPECT_TRUE(contains(chosen.choice(), "compute capability 11.0")) << chosen.choice();
     EXPECT_TRUE(contains(chosen.choice(), "'cuda:1' (Fake GPU 1) needs kernels for sm_120a, and the compiler has those for sm_80"))
         << chosen.choice();
   }

@@ -209,8 +209,8 @@ class CacheToolTest(unittest.TestCase):
         self.assertEqual([launch["bufferBytes"] for launch in profile["profile"]["launches"]], [60, 240])
 
     def test_auto_without_a_gpu_says_why(self):
-        _, err = self.tool(*self.RUN, **self.gpu(FAKE_CUDA_CAPABILITY="10.0"))
-        self.assertIn("note: ran on emulated:sm_120a: device 'cuda:0' (Fake GPU 0) has compute capability 10.0", err)
+        _, err = self.tool(*self.RUN, **self.gpu(FAKE_CUDA_CAPABILITY="11.0"))
+        self.assertIn("note: ran on emulated:sm_120a: device 'cuda:0' (Fake GPU 0) has compute capability 11.0", err)
         _, err = self.tool(*self.RUN, **self.gpu(FAKE_CUDA_CAPABILITY="8.6"))
         self.assertIn("needs kernels for sm_80, and the compiler has those for sm_120a", err)
         _, err = self.tool(*self.RUN, **self.gpu(FAKE_CUDA_INIT="803"))
@@ -219,9 +219,9 @@ class CacheToolTest(unittest.TestCase):
         self.assertIn("note: ran on emulated:sm_120a: no NVIDIA driver (libcuda.so.1", err)
 
     def test_doctor(self):
-        out, _ = self.tool("doctor", **self.gpu(FAKE_CUDA_COUNT="2", FAKE_CUDA_CAPABILITY="12.0,10.0", FAKE_CUDA_VERSION="12080"))
+        out, _ = self.tool("doctor", **self.gpu(FAKE_CUDA_COUNT="2", FAKE_CUDA_CAPABILITY="12.0,11.0", FAKE_CUDA_VERSION="12080"))
         for part in ("for CUDA 12.8, takes PTX up to 8.7", "cuda:0             Fake GPU 0 (sm_120a), 8192 of 8192 MiB free",
-                     "device 'cuda:1' (Fake GPU 1) has compute capability 10.0", "auto       found    cuda:0", "13.5 (",
+                     "device 'cuda:1' (Fake GPU 1) has compute capability 11.0", "auto       found    cuda:0", "13.5 (",
                      "1 entries, "):
             self.assertIn(part, out)
         out, _ = self.tool("doctor", FOURFOLD_CACHE_DIR="/proc/nothing")

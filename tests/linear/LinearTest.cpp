@@ -152,24 +152,27 @@ TEST(Linear, BiasMaskAndAccumulation) {
             std::string::npos);
 }
 
-/// A layer on a GPU without FP4 tensor cores, made to sum as those with them do. (That the mode arrives, a wrong one shows below.)
+/// A layer on a GPU without FP4 tensor cores, made to sum as those with them do (that the mode arrives, a wrong one shows below), and on one
+/// with others: the bits of sm_120a.
 TEST(Linear, FaithfulModeGivesTheBitsOfFP4TensorCores) {
   std::map<std::string, Tensor> inputs = layerTensors(kShape, 12);
   auto expected = wholeRun(descriptorOf("averis", kShape), inputs);
-  Device device;
-  ASSERT_OK(Device::open("emulated:sm_90a", &device));
-  LinearDescriptor descriptor = descriptorOf("averis", kShape);
-  descriptor.mode = "faithful";
-  Linear linear;
-  ASSERT_OK(Linear::create(device, theCompiler(), descriptor, &linear));
-  LinearPlan plan = planFor(linear, kShape.tokens);
-  LayerMemory memory(linear, plan);
-  memory.write(inputs);
-  ASSERT_OK(linear.quantizeWeights(nullptr, memory.tensors));
-  ASSERT_OK(linear.forward(plan, nullptr, memory.tensors));
-  ASSERT_OK(linear.backward(plan, nullptr, memory.tensors));
-  for (const char *result : {"y", "dx", "dw"})
-    EXPECT_TRUE(memory.read(result) == expected.at(result)) << result;
+  for (const char *name : {"emulated:sm_90a", "emulated:sm_100a"}) {
+    Device device;
+    ASSERT_OK(Device::open(name, &device));
+    LinearDescriptor descriptor = descriptorOf("averis", kShape);
+    descriptor.mode = "faithful";
+    Linear linear;
+    ASSERT_OK(Linear::create(device, theCompiler(), descriptor, &linear));
+    LinearPlan plan = planFor(linear, kShape.tokens);
+    LayerMemory memory(linear, plan);
+    memory.write(inputs);
+    ASSERT_OK(linear.quantizeWeights(nullptr, memory.tensors));
+    ASSERT_OK(linear.forward(plan, nullptr, memory.tensors));
+    ASSERT_OK(linear.backward(plan, nullptr, memory.tensors));
+    for (const char *result : {"y", "dx", "dw"})
+      EXPECT_TRUE(memory.read(result) == expected.at(result)) << name << " " << result;
+  }
 }
 
 TEST(Linear, MaskedTokensCountForNothing) {

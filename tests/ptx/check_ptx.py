@@ -21,6 +21,13 @@ FP4 = {
                             r"ld\.shared\.v4\.b32"],
     "matmul_mxfp4": RING + [r"scale_vec::2X\.f32\.e2m1\.e2m1\.f32\.ue8m0"],
 }
+# The same on tensor memory: the copies' swizzle and the ring are those of descriptors and mbarriers.
+TENSOR = [r"cp\.async\.cg\.shared\.global .*, 16, ", r"fence\.proxy\.async\.shared::cta", r"tcgen05\.cp\.cta_group::1\.32x128b\.warpx4",
+          r"tcgen05\.commit\.cta_group::1\.mbarrier::arrive::one", r"tcgen05\.ld\.sync\.aligned\.32x32b\.x32", r"tcgen05\.dealloc"]
+TENSOR_FP4 = {
+    "matmul_nvfp4": TENSOR + [r"tcgen05\.mma\.cta_group::1\.kind::mxf4nvf4\.block_scale\.scale_vec::4X"],
+    "matmul_mxfp4": TENSOR + [r"tcgen05\.mma\.cta_group::1\.kind::mxf4nvf4\.block_scale\.scale_vec::2X"],
+}
 # And where they do not, by mode.
 BF16_STEP = r"mma\.sync\.aligned\.m16n8k16\.row\.col\.f32\.bf16\.bf16\.f32"
 WARPGROUP_STEP = r"wgmma\.mma_async\.sync\.aligned\.m64n(128|256)k16\.f32\.bf16\.bf16"
@@ -32,7 +39,7 @@ MODES = {
 # Where there are warpgroups, these kernels use them.
 WARPGROUP_KERNEL = r"matmul_(nv|mx)fp4_128x"
 # The oldest version that a target's kernels need: a driver refuses what is newer than itself.
-VERSIONS = {"sm_80": "7.0", "sm_90a": "8.0", "sm_120a": "8.7"}
+VERSIONS = {"sm_80": "7.0", "sm_90a": "8.0", "sm_100a": "8.7", "sm_103a": "8.8", "sm_120a": "8.7"}
 # Kernels for sm_80 run on all later GPUs: those of 8.9 are assembled as well.
 ASSEMBLE = {"sm_80": ["sm_80", "sm_89"]}
 
@@ -55,7 +62,7 @@ def check(name, ptx, target, mode, ptxas):
         problems.append(f"{name}: is not PTX {VERSIONS[target]} for {target}")
     for arch in ASSEMBLE.get(target, [target]):
         problems += assemble(f"{name} for {arch}", ptx, arch, ptxas)
-    required = {**COMMON, **(FP4 if target == "sm_120a" else MODES[mode])}
+    required = {**COMMON, **({"sm_100a": TENSOR_FP4, "sm_103a": TENSOR_FP4, "sm_120a": FP4}.get(target) or MODES[mode])}
     for kernel, text in kernels_of(ptx).items():
         if re.search(r"\.local|\bld\.local|\bst\.local", text):
             problems.append(f"{name}: {kernel} uses local memory")
@@ -100,7 +107,7 @@ def main():
         problems += check(str(path.relative_to(source)), path.read_text(), path.relative_to(source / "generated").parts[0], "fast", ptxas)
         count += 1
     for spec in sorted((source / "tests" / "ptx").glob("*.mlir")):
-        for target, mode in [("sm_120a", "fast"), ("sm_80", "fast"), ("sm_80", "faithful"), ("sm_90a", "fast"), ("sm_90a", "faithful")]:
+        for target, mode in [("sm_120a", "fast"), ("sm_100a", "fast"), ("sm_103a", "fast"), ("sm_80", "fast"), ("sm_80", "faithful"), ("sm_90a", "fast"), ("sm_90a", "faithful")]:
             name = f"{spec.name} {mode}"
             compiled = subprocess.run([tool, "compile", str(spec), "--target", target, "--mode", mode, "--emit", "ptx"], text=True,
                                       capture_output=True)

@@ -116,11 +116,11 @@ TEST_P(TargetTest, EqualsTheEvaluator) {
   auto [recipe, shape] = GetParam();
   std::map<std::string, Tensor> tensors = layerTensors(shape, 7);
   for (const char *pass : kPasses)
-    for (const char *target : {"sm_80", "sm_90a"}) {
+    for (const char *target : {"sm_80", "sm_90a", "sm_100a"}) {
       std::string text = readFile(std::string("kernels_spec/") + recipe + "/" + pass + ".mlir");
       SpecRun run = runSpec(text, argumentsOf(text, tensors, /*optional=*/false), {target, ""});
       EXPECT_EQ(run.error, "") << recipe << " " << pass << " " << target;
-      EXPECT_EQ(run.plan.mode, "fast");
+      EXPECT_EQ(run.plan.mode, std::string(target) == "sm_100a" ? "" : "fast");
       EXPECT_GE(run.partsChecked, std::string(recipe) == "bf16" ? 1 : 5);
     }
 }
@@ -138,10 +138,10 @@ TEST_P(TargetTest, FaithfulIsTheFP4TensorCore) {
     SpecRun wanted = runSpecUnchecked(text, inputs, {"sm_120a", "faithful"});
     EXPECT_EQ(wanted.error, "");
     EXPECT_EQ(wanted.plan.mode, "");
-    for (const char *target : {"sm_80", "sm_90a"}) {
+    for (const char *target : {"sm_80", "sm_90a", "sm_100a"}) {
       SpecRun run = runSpecUnchecked(text, inputs, {target, "faithful"});
       EXPECT_EQ(run.error, "") << recipe << " " << pass << " " << target;
-      EXPECT_EQ(run.plan.mode, "faithful");
+      EXPECT_EQ(run.plan.mode, std::string(target) == "sm_100a" ? "" : "faithful");
       ASSERT_EQ(run.outputs.size(), wanted.outputs.size());
       for (size_t i = 0; i < run.outputs.size(); ++i)
         EXPECT_EQ(run.outputs[i].bytes, wanted.outputs[i].bytes) << recipe << " " << pass << " " << target << " result " << i;
@@ -183,7 +183,7 @@ TEST_P(NonFiniteInputs, SurfaceInAllPasses) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, NonFiniteInputs,
-                         ::testing::Values(Place{"sm_120a", ""}, Place{"sm_80", "fast"}, Place{"sm_90a", "faithful"}),
+                         ::testing::Values(Place{"sm_120a", ""}, Place{"sm_100a", ""}, Place{"sm_80", "fast"}, Place{"sm_90a", "faithful"}),
                          [](const auto &info) { return info.param.target + info.param.mode; });
 
 /// The first rows of a tensor of tests/data in bf16: the evaluator, plain as it is, would take minutes for all of them.

@@ -30,7 +30,7 @@ struct Machine {
 private:
   Machine() {
     status = Compiler::open(&compiler, std::string(FOURFOLD_BINARY_DIR) + "/lib/libfourfold_jit.so");
-    for (const char *target : {"sm_120a", "sm_90a", "sm_80"})
+    for (const char *target : {"sm_120a", "sm_100a", "sm_90a", "sm_80"})
       if (status.ok())
         status = Device::open(std::string("emulated:") + target, &devices[target]);
   }

@@ -53,11 +53,11 @@ class ExactMatmul : public ::testing::TestWithParam<MatmulShape> {};
 /// With equal power-of-two scales every order of summation is exact: the product must be bit-equal to one in integers.
 TEST_P(ExactMatmul, IsTheIntegerProduct) {
   auto [m, n, k] = GetParam();
-  for (const char *format : {"nvfp4", "mxfp4"}) {
+  for (auto [format, target] : {std::pair{"nvfp4", "sm_120a"}, {"mxfp4", "sm_120a"}, {"nvfp4", "sm_100a"}, {"mxfp4", "sm_100a"}}) {
     bool isNVFP4 = std::string(format) == "nvfp4";
     Tensor x = codesTensor("x", m, k, isNVFP4, 1), w = codesTensor("w", n, k, isNVFP4, 2);
-    SpecRun run = runSpec(matmulSpec(format, kPlain), {x, w});
-    ASSERT_EQ(run.error, "") << format;
+    SpecRun run = runSpec(matmulSpec(format, kPlain), {x, w}, {target, ""});
+    ASSERT_EQ(run.error, "") << format << " " << target;
     ASSERT_EQ(run.outputs.size(), 1u);
     int64_t mismatches = 0;
     for (int64_t i = 0; i < m; ++i)
@@ -67,7 +67,7 @@ TEST_P(ExactMatmul, IsTheIntegerProduct) {
           sum += static_cast<int64_t>(2 * element(x, i * k + l)) * static_cast<int64_t>(2 * element(w, j * k + l));
         mismatches += element(run.outputs[0], i * w.shape[0] + j) != static_cast<float>(sum) / 4;
       }
-    EXPECT_EQ(mismatches, 0) << format << " " << m << "x" << n << "x" << k;
+    EXPECT_EQ(mismatches, 0) << format << " " << target << " " << m << "x" << n << "x" << k;
   }
 }
 

@@ -90,7 +90,7 @@ TEST_P(ConversionTest, IsThatOfNumerics) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Targets, ConversionTest, ::testing::Values("sm_80", "sm_90a", "sm_120a"),
+INSTANTIATE_TEST_SUITE_P(Targets, ConversionTest, ::testing::Values("sm_80", "sm_90a", "sm_100a", "sm_120a"),
                          [](const auto &info) { return std::string(info.param); });
 
 } // namespace
