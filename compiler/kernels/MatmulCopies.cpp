@@ -8,6 +8,8 @@
 
 #include "compiler/kernels/MatmulCopies.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
 using namespace mlir;
 using llvm::SmallVector;
 
