@@ -19,9 +19,9 @@ namespace fourfold {
 namespace emulator {
 
 const TensorOperation *TensorMemory::find(uint64_t serial) const {
-  for (const TensorOperation &operation : operations)
-    if (operation.serial == serial)
-      return &operation;
+  for (auto operation = operations.rbegin(); operation != operations.rend(); ++operation) // it is most often a young one
+    if (operation->serial == serial)
+      return &*operation;
   return nullptr;
 }
 
