@@ -186,7 +186,7 @@ private:
 } // namespace
 
 bool startsConstant(const std::vector<Token> &tokens, size_t position) {
-  for (; position < tokens.size(); ++position) {
+  for (size_t end = std::min(tokens.size(), position + 2 * kMaxDepth); position < end; ++position) {
     const Token &token = tokens[position];
     if (token.kind == Token::Integer || (token.kind == Token::Word && token.text == "WARP_SZ"))
       return true;

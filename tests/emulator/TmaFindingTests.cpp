@@ -259,11 +259,11 @@ TEST(TmaFindings, WhatIsMissingIsRefused) {
            {"cp.reduce.async.bulk.global.shared::cta.bulk_group.min.f32 [%rd0], [%r3], 16;", "no cp.reduce.async.bulk has"},
            {"cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f16 [%rd0], [%r3], 16;", "no cp.reduce.async.bulk has"},
            {"cp.async.bulk.tensor.3d.shared::cluster.global.im2col.mbarrier::complete_tx::bytes [%r3], [%rd0, {%r1, %r1, %r1}], [%r2], {%h0};", "im2col"},
-           {"cp.async.bulk.tensor.2d.shared::cta.global.tile::gather4.mbarrier::complete_tx::bytes [%r3], [%rd0, {%r1, %r1, %r1, %r1, %r1}], [%r2];", "gather4"},
+           {"cp.async.bulk.tensor.2d.shared::cta.global.tile::scatter4.mbarrier::complete_tx::bytes [%r3], [%rd0, {%r1, %r1, %r1, %r1, %r1}], [%r2];", "scatter4 stores"},
            {"cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%r3], [%rd0, {%r1}], [%r2];", "has 1 coordinates, the instruction 2"},
            {"cp.async.bulk.wait_group -1;", "takes an immediate"},
            {"ld.global.u32 %r0, [%rd0, {%r1}];", "an address of one part"},
-           {"tensormap.replace.tile.global_address.global.b1024.b64 [%rd0], %rd1;", "not supported"}}) {
+           {"tensormap.replace.tile.rank.global.b1024.b64 [%rd0], %rd1;", "the field .rank has 32 bits"}}) {
     Device device("sm_90a");
     EXPECT_EQ(device.loadAndLaunch(kernel(2, line, "", "sm_90a")), kErrorNotSupported) << line;
     EXPECT_NE(lastFinding().find("line 15"), std::string::npos) << lastFinding();
