@@ -8,6 +8,10 @@
 
 #include "compiler/kernels/MatmulCopies.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+#include <algorithm>
+
 using namespace mlir;
 using llvm::SmallVector;
 

@@ -3,6 +3,8 @@
 
 #include "compiler/targets/HardwareConversions.h"
 
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+
 using namespace mlir;
 
 namespace fourfold {
