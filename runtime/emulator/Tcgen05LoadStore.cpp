@@ -74,11 +74,11 @@ void transfer(Warp &warp, const Instr &in, uint32_t mask) {
       uint32_t at = column + cell.column * (isHalves ? 2 : 1) + (shape == k16x32bx2 && thread >= 16 ? split : 0), row = lane + cell.lane;
       if (isLoad) {
         values[thread] = isHalves ? (memory.cell(row, at) & 0xffff) | memory.cell(row, at + 1) << 16 : memory.cell(row, at);
-        bool isWritten = isHalves ? (memory.written(row, at) & memory.written(row, at + 1) & 3) == 3 : memory.written(row, at) == 15;
+        bool isWritten = isHalves ? (memory.written(row, at) & memory.written(row, at + 1) & 3) == 3 : memory.written(row, at) == kCellWritten;
         good |= static_cast<uint32_t>(isWritten) << thread;
         continue;
       }
-      uint8_t written = warp.init[slots[r]] >> thread & 1 ? 15 : 0;
+      uint8_t written = warp.init[slots[r]] >> thread & 1 ? kCellWritten : kCellStoredUnknown;
       memory.cell(row, at) = isHalves ? values[thread] & 0xffff : values[thread];
       memory.written(row, at) = written;
       if (isHalves) {

@@ -51,7 +51,7 @@ void requireScales(Warp &warp, const Instr &in, int lane, uint32_t column, uint3
   TensorMemory &memory = tensorMemoryOf(warp);
   for (uint32_t row = 0; row < rows && warp.checks; ++row)
     for (uint32_t copy = 0; copy < 4; ++copy)
-      if (uint32_t at = row % 32 + 32 * copy; (memory.written(at, column + row / 32) & bytes) != bytes)
+      if (uint32_t at = row % 32 + 32 * copy, known = memory.written(at, column + row / 32); ((known | known >> 4) & bytes) != bytes)
         report(warp, in, lane, device::kErrorLaunchFailed,
                fmt::format("the scale of {} {} was never written: lane {}, column {:#x} of tensor memory (scales of 32 rows are repeated in the lanes of all four warps)",
                            what, row, at, column + row / 32));

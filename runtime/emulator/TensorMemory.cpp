@@ -26,10 +26,8 @@ TensorMemory &tensorMemoryOf(Warp &warp) { return *warp.block->tensor; }
 TensorMemory::TensorMemory(Block &block)
     : block(block), cells(size_t{kTensorLanes} * kTensorColumns), writtenBytes(cells.size()), units(size_t{kUnitsAColumn} * kTensorColumns),
       warps(block.warps.size()), readers(block.shared.data.size() / 16 + 1) {
-  for (PerWarp &warp : warps) {
+  for (PerWarp &warp : warps)
     warp.loading.assign(block.warps.front().kernel->numSlots, nullptr);
-    warp.after.assign(block.shared.order->numAgents, 0);
-  }
 }
 
 bool TensorMemory::allocate(Warp &warp, const Instr &in, uint32_t columns, uint32_t *address) {

@@ -17,6 +17,9 @@ namespace fourfold {
 namespace emulator {
 
 inline constexpr uint32_t kTensorLanes = 128, kTensorColumns = 512;
+/// What is known of the four bytes of a cell: which were written; or all of it was stored from a register that was not, or not all of it: compilers
+/// pack bytes beside others that they leave undefined.
+inline constexpr uint8_t kCellWritten = 0x0f, kCellStoredUnknown = 0xf0;
 /// Accesses are followed by units: 16 lanes of a column.
 inline constexpr uint32_t kUnitLanes = 16, kUnitsAColumn = kTensorLanes / kUnitLanes;
 
@@ -70,7 +73,7 @@ public:
 
   //===--- contents ---===//
   uint32_t &cell(uint32_t lane, uint32_t column) { return cells[size_t{lane} * kTensorColumns + column]; }
-  /// Which of the four bytes were written.
+  /// As above.
   uint8_t &written(uint32_t lane, uint32_t column) { return writtenBytes[size_t{lane} * kTensorColumns + column]; }
 
   //===--- accesses (TensorOrder.cpp) ---===//

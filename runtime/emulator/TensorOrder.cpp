@@ -45,7 +45,7 @@ void TensorMemory::requireOrdered(Warp &warp, const Instr &in, int lane, uint16_
   PerWarp &self = warps[warp.index];
   bool isOperation = agent >= clocks.numWarps;
   needsFence = needsFence && warp.kernel->usesTensorFences;
-  if (needsFence ? self.after[agent] >= time : clocks.ordered(warp.agent, agent, time))
+  if (needsFence ? agent < self.after.size() && self.after[agent] >= time : clocks.ordered(warp.agent, agent, time))
     return;
   bool waited = clocks.ordered(warp.agent, agent, time) || (agent < self.relaxed.clocks.size() && self.relaxed.clocks[agent] >= time);
   std::string who = isOperation ? fmt::format("the operation at line {}", line) : fmt::format("{} at line {}", agentName(warp, agent), line);
@@ -217,6 +217,7 @@ void TensorMemory::fenceAfter(Warp &warp) {
   if (!clocks.areFollowed() || clocks.released.empty())
     return;
   PerWarp &self = warps[warp.index];
+  self.after.resize(clocks.numAgents, 0);
   size_t first = size_t{warp.agent} * clocks.numAgents;
   auto raise = [&](uint32_t agent, const std::vector<uint32_t> &known, size_t at) {
     if (at < known.size())

@@ -1,7 +1,7 @@
 // Mistakes around tensor memory and tcgen05 that the emulated device finds: a program that is right, and what one edit makes of it.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-#include "Harness.h"
+#include "ClusterLaunch.h"
 
 using namespace fourfold::emulator;
 using namespace fourfold::emulator::test;
@@ -24,7 +24,7 @@ const char *const kProgram = R"(
     @%p1 st.shared.v4.b32 [%r4+4096], {%r5, %r5, %r5, %r5};
     @%p1 tcgen05.alloc.cta_group::1.sync.aligned.shared::cta.b32 [place], 32; // alloc
     @%p1 tcgen05.relinquish_alloc_permit.cta_group::1.sync.aligned; // relinquish
-    @%p2 mbarrier.init.shared.b64 [done], 1;
+    @%p2 mbarrier.init.shared.b64 [done], 1; // init
     fence.mbarrier_init.release.cluster;
     fence.proxy.async.shared::cta; // proxy
     tcgen05.fence::before_thread_sync;
@@ -198,6 +198,29 @@ TEST(Tcgen05Findings, TheProgramIsRightAtAllLevels) {
   std::string text = kProgram;
   std::vector<Edit> noFences = {{"after", ""}, {"before", ""}};
   EXPECT_NE(run(noFences), "");
+}
+
+/// Two blocks, each of which commits to the mbarriers of both: neither phase is complete before both products are.
+TEST(Tcgen05Findings, CommitsToSeveralBlocks) {
+  std::string globals = ".shared .align 1024 .b8 operands[8192];\n.shared .align 8 .b64 done;\n.shared .align 4 .b32 place;";
+  for (const char *mask : {"3", "1", "6"}) {
+    std::string text = edited({{"first", "barrier.cluster.arrive.aligned;\nbarrier.cluster.wait.aligned;"},
+                               {"init", "@%p2 mbarrier.init.shared.b64 [done], 2;"},
+                               {"commit", "mov.u16 %h1, " + std::string(mask) +
+                                              ";\n@%p2 tcgen05.commit.cta_group::1.mbarrier::arrive::one.shared::cluster.multicast::cluster.b64 [done], %h1;"},
+                               {"second", "barrier.cluster.arrive.aligned;\nbarrier.cluster.wait.aligned;"}});
+    Device device("sm_100a");
+    ASSERT_EQ(device.load(kernel(1, text, globals, "sm_100a", "8.8")), kSuccess) << lastFinding();
+    CUdeviceptr out = device.alloc(512);
+    CUresult code = launchShape(device, "k", {{2, 1, 1}, {128, 1, 1}, {2, 1, 1}}, out);
+    if (mask[0] == '3') {
+      ASSERT_EQ(code, kSuccess) << lastFinding();
+      EXPECT_EQ(device.download<uint32_t>(out, 128), std::vector<uint32_t>(128, 0x41800000));
+    } else { // the second block gets no arrival; the third does not exist
+      EXPECT_NE(code, kSuccess);
+      EXPECT_NE(lastFinding().find(mask[0] == '1' ? "for ever" : "the mask 0x6 of a multicast commit names blocks that do not exist"), std::string::npos) << lastFinding();
+    }
+  }
 }
 
 /// Instruction descriptors, each with one field that is wrong, and what the finding says of it.

@@ -3,6 +3,10 @@
 
 #include "Harness.h"
 
+#include "runtime/emulator/ElementFormat.h"
+#include "runtime/emulator/MmaDense.h"
+
+#include <cmath>
 #include <cstring>
 #include <random>
 
@@ -231,6 +235,7 @@ TEST_P(Tcgen05, IsTheProduct) {
     }
   }
   std::vector<uint32_t> expected = cells, result;
+  resetCounters();
   for (uint32_t row = 0; row < c.m; ++row)
     for (uint32_t column = 0; column < c.n; ++column) {
       double sum = isTensorA || scales ? 0 : before[row * c.n + column];
@@ -255,6 +260,13 @@ TEST_P(Tcgen05, IsTheProduct) {
     for (size_t i = 0; i < result.size(); ++i)
       result[i] = expected[i] == 0x7eadbeef ? result[i] : result[i] & 0xffff;
   EXPECT_EQ(result, expected);
+  // What it counts: a step each, and the bytes of its operands in shared memory.
+  Counters counted = counters();
+  uint64_t products = 0;
+  for (const auto &[kind, count] : counted.mmas)
+    products += mmaOperations(kind) * count;
+  EXPECT_EQ(products, uint64_t{2} * c.m * c.n * k);
+  EXPECT_EQ(counted.wgmmaOperands.wavefronts, c.steps * (c.n + (isTensorA ? 0 : c.m)) / 4);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -279,6 +291,41 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"mxf4", "product_mxf4", "e2m1", "e2m1", "f32", 128, 256, 2, kK128, kK128, kNegateA}, Case{"nvf4_2x", "product_nvf4_2x", "e2m1", "e2m1", "f32", 128, 8, 2, kK64, kK0},
         Case{"nvf4_4x", "product_nvf4_4x", "e2m1", "e2m1", "f32", 128, 136, 4, kK128, kK128, kNegateB}, Case{"nvf4_16", "product_nvf4_16", "e2m1", "e2m1", "f32", 128, 256, 4, kK128, kK128}),
     [](const auto &info) { return std::string(info.param.name); });
+
+/// Sums of 32 products with block scales: the vectors against the scalar model, which is tested against MMA-Sim's vectors for mma.sync.
+TEST(Tcgen05Sums, VectorsAreTheScalarModel) {
+  std::mt19937 random{3};
+  static float a[16][64], b[8][64];
+  static FusedRows fused;
+  for (ElementFormat typeA : {ElementFormat::E4M3, ElementFormat::E5M2, ElementFormat::E3M2, ElementFormat::E2M1})
+    for (ElementFormat typeB : {ElementFormat::E4M3, ElementFormat::E2M3})
+      for (int round = 0; round < 20; ++round) {
+        DotModel model{25, -133, smallestExponent(typeA), -126, smallestExponent(typeB)};
+        auto element = [&](ElementFormat type) {
+          float value = decodeElement(type, random() & 0xff);
+          return std::isfinite(value) && random() % 8 ? value : 0.0f;
+        };
+        for (int i = 0; i < 32; ++i) {
+          for (auto &row : a)
+            row[i] = element(typeA);
+          for (auto &row : b)
+            row[i] = element(typeB);
+        }
+        ASSERT_TRUE(fused.load(a, b, 32, model));
+        for (int row = 0; row < 16; ++row) {
+          float c[8];
+          int32_t shifts[8];
+          double sums[8];
+          for (int i = 0; i < 8; ++i) {
+            c[i] = random() % 4 ? std::ldexp(static_cast<float>(random() % 2000) - 1000, static_cast<int>(random() % 60) - 40) : 0.0f;
+            shifts[i] = round % 2 ? static_cast<int>(random() % 200) - 100 : 0;
+          }
+          ASSERT_TRUE(fused.sums(row, c, shifts, sums));
+          for (int i = 0; i < 8; ++i)
+            ASSERT_EQ(sums[i], fusedDot(a[row], b[i], 32, c[i], model, shifts[i]).sum) << row << " " << i;
+        }
+      }
+}
 
 TEST_F(Tcgen05, LanesAreLeftAloneAndDIsScaled) {
   Image image;

@@ -251,6 +251,7 @@ TEST(Counters, OperationsOfEachKind) {
   EXPECT_EQ(mmaOperations("mxf4.2x.ue8m0"), 2u * 16 * 8 * 64);
   EXPECT_EQ(mmaOperations("mxf8f6f4.1x.ue8m0"), 2u * 16 * 8 * 32);
   EXPECT_EQ(mmaOperations("wgmma.bf16.f32.m64n256k16"), 2u * 64 * 256 * 16);
+  EXPECT_EQ(mmaOperations("tcgen05.mxf4nvf4.4x.ue4m3.m128n256k64"), 2u * 128 * 256 * 64);
   EXPECT_EQ(mmaOperations("f64.f64.m8n8k4"), 2u * 8 * 8 * 4);
   EXPECT_EQ(mmaOperations("something"), 0u);
 }

@@ -101,6 +101,12 @@ TEST(TensorKinds, FollowTheNamesOfMmas) {
   EXPECT_EQ(kind("mxf4.2x.ue8m0"), TensorKind::Fp4);
   EXPECT_EQ(kind("mxf8f6f4.1x.ue8m0"), TensorKind::MxFp8);
   EXPECT_EQ(kind("wgmma.bf16.f32.m64n256k16"), TensorKind::F16);
+  EXPECT_EQ(kind("tcgen05.bf16.f32.m128n256k16"), TensorKind::F16);
+  EXPECT_EQ(kind("tcgen05.f16.f16.m64n32k16"), TensorKind::F16HalfSums);
+  EXPECT_EQ(kind("tcgen05.e4m3.e5m2.f32.m128n64k32"), TensorKind::Fp8);
+  EXPECT_EQ(kind("tcgen05.s8.u8.s32.m128n64k32"), TensorKind::Int8);
+  EXPECT_EQ(kind("tcgen05.mxf8f6f4.e4m3.e2m1.m128n64k32"), TensorKind::MxFp8);
+  EXPECT_EQ(kind("tcgen05.mxf4nvf4.4x.ue4m3.m128n256k64"), TensorKind::Fp4);
   EXPECT_EQ(kind("wgmma.f16.f16.m64n32k16"), TensorKind::F16HalfSums);
   EXPECT_EQ(kind("wmma.f32.f16.f16.f32.m16n16k16"), TensorKind::F16);
   EXPECT_EQ(kind("wmma.f16.f16.f16.f16.m16n16k16"), TensorKind::F16HalfSums);
