@@ -42,7 +42,9 @@ void checkRaceInWarp(Warp &warp, const Instr &in, int lane, uint32_t address, Ac
                        written ? history.writeLine : history.readLine));
 }
 
-void checkRace(Warp &warp, const Instr &in, int lane, SharedMemory &shared, uint32_t address, uint32_t bytes, AccessKind kind) {
+/// `repeats`: a write of the bytes that stand there. Warps that hold the same data and all write it do no harm, in whatever order they come
+/// (CUDA C++ Programming Guide, which of several writes lands is undefined, that one does is not).
+void checkRace(Warp &warp, const Instr &in, int lane, SharedMemory &shared, uint32_t address, uint32_t bytes, AccessKind kind, bool repeats) {
   uint32_t self = warp.agent, now = shared.order->now(self), step = shared.order->steps[self];
   uint8_t who = static_cast<uint8_t>(lane);
   shared.visitHistory(address, bytes, [&](WordHistory &history, uint32_t at) {
@@ -51,7 +53,8 @@ void checkRace(Warp &warp, const Instr &in, int lane, SharedMemory &shared, uint
              fmt::format("shared-memory race: {} of address {:#x}, which the asynchronous copy at line {} wrote: this warp has not waited "
                          "for the copy's mbarrier",
                          verb(kind), at, history.writeLine));
-    if (!shared.order->ordered(self, history.writer, history.writeTime))
+    bool isOrdered = shared.order->ordered(self, history.writer, history.writeTime);
+    if (!isOrdered && !repeats)
       report(warp, in, lane, device::kErrorLaunchFailed,
              fmt::format(
                  "shared-memory race: {} of address {:#x}, which {} wrote at line {} without a barrier in between",
@@ -72,7 +75,7 @@ void checkRace(Warp &warp, const Instr &in, int lane, SharedMemory &shared, uint
         history.readTime = now;
         history.readLine = in.line;
       }
-    } else {
+    } else if (isOrdered) { // else readers have to wait for the other, who wrote the same
       history.writer = static_cast<uint16_t>(self);
       history.writeLane = kind == AccessKind::Write ? who : kUnknownLane;
       history.writeStep = step;
@@ -82,7 +85,7 @@ void checkRace(Warp &warp, const Instr &in, int lane, SharedMemory &shared, uint
   });
 }
 
-LanePointer sharedPointer(Warp &warp, const Instr &in, int lane, uint64_t address, uint32_t bytes, AccessKind kind) {
+LanePointer sharedPointer(Warp &warp, const Instr &in, int lane, uint64_t address, uint32_t bytes, AccessKind kind, const uint8_t *value) {
   SharedPlace place = sharedPlace(warp, in, lane, address, in.takesPeers);
   SharedMemory &shared = place.block->shared;
   address = place.offset;
@@ -110,7 +113,8 @@ LanePointer sharedPointer(Warp &warp, const Instr &in, int lane, uint64_t addres
     if (kind != AccessKind::Read && place.block->async)
       place.block->async->requireUnread(warp, in, lane, static_cast<uint32_t>(address), bytes);
     if (!shared.history.empty() && !isMbarrierUse(in)) // arrivals and waits are what orders others
-      checkRace(warp, in, lane, shared, static_cast<uint32_t>(address), bytes, kind);
+      checkRace(warp, in, lane, shared, static_cast<uint32_t>(address), bytes, kind,
+                value && std::memcmp(value, &shared.data[address], bytes) == 0);
   }
   return {&shared.data[address], shadow};
 }
@@ -164,13 +168,13 @@ void laneAddresses(Warp &warp, const Instr &in, uint32_t mask, uint64_t *address
 }
 
 LanePointer checkedPointer(Warp &warp, const Instr &in, int lane, Space space, uint64_t address, uint32_t bytes,
-                           AccessKind kind) {
+                           AccessKind kind, const uint8_t *value) {
   if (address % bytes != 0)
     report(warp, in, lane, device::kErrorMisalignedAddress,
            fmt::format("{} of {} bytes at address {:#x} is misaligned", verb(kind), bytes, address));
   switch (space) {
   case Space::Shared:
-    return sharedPointer(warp, in, lane, address, bytes, kind);
+    return sharedPointer(warp, in, lane, address, bytes, kind, value);
   case Space::Local: {
     uint64_t limit = warp.kernel->localBytes;
     if (address + bytes > limit || address + bytes < address)
@@ -287,7 +291,7 @@ void storeLanes(Warp &warp, const Instr &in, uint32_t mask, Space space, const u
   for (int lane = 0; lane < kLanes; ++lane) {
     if (!(mask >> lane & 1))
       continue;
-    LanePointer pointer = checkedPointer(warp, in, lane, space, addresses[lane], bytes, AccessKind::Write);
+    LanePointer pointer = checkedPointer(warp, in, lane, space, addresses[lane], bytes, AccessKind::Write, data[lane]);
     std::memcpy(pointer.data, data[lane], bytes);
     if (pointer.shadow)
       std::memset(pointer.shadow, kByteWritten, bytes);

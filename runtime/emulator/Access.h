@@ -25,9 +25,10 @@ void laneAddresses(Warp &warp, const Instr &in, uint32_t mask, uint64_t *address
 /// The space and address within it of a generic address.
 Space splitGeneric(uint64_t &address);
 
-/// Checks bounds, alignment, pending copies and races; reports what is wrong.
+/// Checks bounds, alignment, pending copies and races; reports what is wrong. `value`: what a write will put there, where it is known:
+/// warps that write the same bytes do not race.
 LanePointer checkedPointer(Warp &warp, const Instr &in, int lane, Space space, uint64_t address, uint32_t bytes,
-                           AccessKind kind);
+                           AccessKind kind, const uint8_t *value = nullptr);
 
 /// Loads `bytes` for each lane of the mask into `data[lane]`; returns the lanes whose bytes were all written before.
 uint32_t loadLanes(Warp &warp, const Instr &in, uint32_t mask, Space space, const uint64_t *addresses, uint32_t bytes,

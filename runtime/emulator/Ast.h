@@ -84,6 +84,8 @@ struct Function {
   bool hasBody = false;
   int line = 0;
   std::vector<int> params, returns; // local variables
+  /// Of parameters and return values in registers: the variable of `params` or `returns` that stands for it, and the register.
+  std::vector<std::pair<int, int>> registerParams, registerReturns;
   std::vector<RegisterDecl> registers;
   std::vector<Variable> variables;
   std::vector<Instruction> body;

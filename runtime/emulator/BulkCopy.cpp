@@ -123,6 +123,14 @@ bool decodeFence(Decoder &d) {
     d.take("shared::cluster");
     d.expectOperands(0, 0);
     in.handler = isGlobal ? nothing : fenceAsync; // writes of global memory by the generic proxy are not followed
+  } else if (has("proxy") && has("async::generic")) { // PTX ISA 9.7.13.4: with .acquire or .release of what mbarriers order
+    d.take("proxy");
+    d.take("async::generic");
+    bool isAcquire = d.take("acquire");
+    if ((!isAcquire && !d.take("release")) || !d.take(isAcquire ? "sync_restrict::shared::cluster" : "sync_restrict::shared::cta") || !d.take("cluster"))
+      d.fail("fence.proxy.async::generic is .acquire.sync_restrict::shared::cluster.cluster or .release.sync_restrict::shared::cta.cluster");
+    d.expectOperands(0, 0);
+    in.handler = fenceAsync;
   } else if (has("proxy") && has("tensormap::generic")) {
     // Tensor maps are read when the instruction that uses them runs: a fence that is missing is not found.
     d.take("proxy");

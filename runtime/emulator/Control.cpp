@@ -31,8 +31,8 @@ bool decodeBarrier(Decoder &d, const std::string &op) {
     if (!d.take("sync"))
       return false;
     d.expectOperands(1, 1);
-    d.source32(d.operand(0));
-    in.flow = Flow::Next; // lanes of a warp run in lockstep here: only the check of races needs to know
+    in.src[3] = d.source32(d.operand(0));
+    in.flow = Flow::Next; // lanes run in lockstep where Converge.cpp does not part them: the check of races needs to know
     in.handler = synchronizeLanes;
     return true;
   }
@@ -80,6 +80,8 @@ void changeRegisterCount(Warp &warp, const Instr &in, uint32_t mask) {
 }
 
 } // namespace
+
+bool isWarpBarrier(const Instr &in) { return in.handler == synchronizeLanes; }
 
 bool decodeControl(Decoder &d) {
   const std::string &op = d.ast().opcode;

@@ -98,6 +98,14 @@ uint64_t writeFloat(Type type, long double value, const Instr &in) {
   }
   default: {
     double result = static_cast<double>(value);
+    if (in.variant2 && static_cast<long double>(result) != value) { // a 64-bit integer
+      int before = std::fegetround();
+      std::fesetround(modes[in.variant2]);
+      volatile long double wide = value;
+      volatile double narrow = static_cast<double>(wide);
+      std::fesetround(before);
+      result = narrow;
+    }
     uint64_t bits;
     std::memcpy(&bits, &result, 8);
     return result == result ? bits : 0x7fffffffffffffffull;
@@ -122,6 +130,38 @@ void convertScalar(Warp &warp, const Instr &in, uint32_t mask) {
     else
       result = writeInteger(to, value, from == Type::F64);
     if (typeBits(to) == 64)
+      warp.reg<uint64_t>(in.dst)[lane] = result;
+    else
+      warp.reg<uint32_t>(in.dst)[lane] = static_cast<uint32_t>(result);
+  }
+}
+
+/// Of integers without saturation: the low bits.
+uint64_t truncated(Type type, uint64_t value) {
+  int unused = 64 - typeBits(type);
+  return isSignedInteger(type) ? static_cast<uint64_t>(static_cast<int64_t>(value << unused) >> unused) : value << unused >> unused;
+}
+
+/// Registers wider than the types (PTX ISA 9.4.1): of a source the low bits count, a result is extended to the register by its type.
+void convertWide(Warp &warp, const Instr &in, uint32_t mask) {
+  Type to = typeOf(in.variant), from = static_cast<Type>(in.bytes);
+  bool fromFloat = isFloat(from), toFloat = isFloat(to) || to == Type::TF32;
+  for (int lane = 0; lane < kLanes; ++lane) {
+    if (!(mask >> lane & 1))
+      continue;
+    uint64_t raw = in.flags & kWideSource || typeBits(from) == 64 ? warp.reg<uint64_t>(in.src[0])[lane] : warp.reg<uint32_t>(in.src[0])[lane];
+    uint64_t result;
+    if (!fromFloat && !toFloat && !(in.flags & kSaturate)) {
+      result = truncated(from, raw);
+    } else {
+      long double value = readValue(from, raw, in.flags & kFlush);
+      if (fromFloat && (in.flags & kToInteger) && !std::isnan(value) && !std::isinf(value))
+        value = std::copysign(roundInteger(value, static_cast<Rounding>(in.variant2)), value);
+      result = toFloat ? writeFloat(to, value, in) : writeInteger(to, value, from == Type::F64);
+    }
+    if (!toFloat)
+      result = truncated(to, result);
+    if (in.flags & kWideResult || typeBits(to) == 64)
       warp.reg<uint64_t>(in.dst)[lane] = result;
     else
       warp.reg<uint32_t>(in.dst)[lane] = static_cast<uint32_t>(result);
@@ -257,8 +297,15 @@ bool decodeConvert(Decoder &d) {
     d.fail("a conversion from floating point to integer needs an integer rounding such as .rzi");
   if (!hasMode && ((!fromFloat && toFloat) || (fromFloat && toFloat && typeBits(to) < typeBits(from))))
     d.fail("this conversion needs a rounding modifier");
-  in.dst = d.destination(d.operand(0), to == Type::TF32 ? Type::B32 : to);
-  in.src[0] = d.source(d.operand(1), from);
+  auto isWide = [&](size_t i, Type type) { return typeBits(type) <= 32 && typeBits(d.registerType(d.operand(i))) == 64; };
+  bool wideResult = isWide(0, to), wideSource = isWide(1, from);
+  in.dst = d.destination(d.operand(0), wideResult ? Type::B64 : to == Type::TF32 ? Type::B32 : to);
+  in.src[0] = d.source(d.operand(1), wideSource ? Type::B64 : from);
+  if (wideResult || wideSource) {
+    in.flags |= (wideResult ? kWideResult : 0) | (wideSource ? kWideSource : 0);
+    in.handler = convertWide;
+    return true;
+  }
   if (!fromFloat && !toFloat) {
     in.handler = resizeTo(to, from, in.flags & kSaturate);
     return in.handler != nullptr;

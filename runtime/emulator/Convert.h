@@ -10,7 +10,7 @@ namespace fourfold {
 namespace emulator {
 
 /// Bits of Instr::flags of a conversion; Instr::variant2 is the rounding.
-inline constexpr uint32_t kFlush = 1, kSaturate = 2, kSatFinite = 4, kRelu = 8, kToInteger = 16;
+inline constexpr uint32_t kFlush = 1, kSaturate = 2, kSatFinite = 4, kRelu = 8, kToInteger = 16, kWideSource = 32, kWideResult = 64;
 
 /// Whether the type is a pair of floats in one register.
 bool isPackedFloat(Type type);

@@ -111,18 +111,19 @@ bool isPackedFloat(Type type) {
 
 namespace {
 
-/// The packed conversions of PTX ISA 9.0.
+/// The packed conversions of PTX ISA 9.0, and those between small formats and pairs of either 16-bit format that later versions add (Triton has
+/// bf16x2 from e2m1x2).
 bool packedExists(Type to, Type from) {
   bool toSmall = to == Type::E4M3x2 || to == Type::E5M2x2 || to == Type::E2M1x2 || to == Type::E2M3x2 || to == Type::E3M2x2;
   if (from == Type::F32)
     return isPackedFloat(to);
   if (from == Type::F16x2)
-    return to == Type::E4M3x2 || to == Type::E5M2x2;
+    return toSmall;
   if (from == Type::BF16x2)
-    return to == Type::UE8M0x2;
+    return to == Type::UE8M0x2 || toSmall;
   if (from == Type::UE8M0x2)
     return to == Type::BF16x2;
-  return !toSmall && to == Type::F16x2;
+  return to == Type::F16x2 || to == Type::BF16x2;
 }
 
 } // namespace

@@ -5,7 +5,9 @@
 
 #include "Cluster.h"
 
+#include "LaunchControl.h"
 #include "Mbarrier.h"
+#include "Video.h"
 
 #include <algorithm>
 #include <cstring>
@@ -218,7 +220,9 @@ void Decoder::decodeSupported(const Instruction &instruction) {
                  decodePairedFloat(*this) || decodeMixedFloat(*this) || decodeFloat(*this) || decodeHalf(*this) ||
                  decodeConvert(*this) || decodeBulkCopy(*this) || decodeAsyncStore(*this) || decodeCluster(*this) || decodeMemoryRange(*this) ||
                  decodeMemory(*this) || decodeAtomic(*this) || decodeControl(*this) || decodeWarpWide(*this) || decodeAsyncCopy(*this) ||
-                 decodeMatrixBytes(*this) || decodeMatrix(*this) || decodeWgmma(*this) || decodeTcgen05(*this) || decodeMbarrier(*this) || decodeStack(*this);
+                 decodeMatrixBytes(*this) || decodeMatrix(*this) || decodeWgmma(*this) || decodeTcgen05(*this) || decodeMbarrier(*this) || decodeStack(*this) ||
+                 decodeTensorMapChange(*this) || decodeVideo(*this) ||
+                 decodeLaunchControl(*this);
     if (!known)
       fail(fmt::format("instruction '{}' with these operands is not supported by the emulated device",
                        instruction.opcode));

@@ -154,6 +154,8 @@ bool decodeWarpWide(Decoder &decoder);
 bool decodeAsyncCopy(Decoder &decoder);
 /// cp.async.bulk, cp.reduce.async.bulk, their tensor forms, and the fences that belong to them.
 bool decodeBulkCopy(Decoder &decoder);
+/// tensormap.replace, tensormap.cp_fenceproxy.
+bool decodeTensorMapChange(Decoder &decoder);
 bool decodeMatrix(Decoder &decoder);
 bool decodeWgmma(Decoder &decoder);
 bool decodeTcgen05(Decoder &decoder);

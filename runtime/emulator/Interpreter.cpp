@@ -3,6 +3,7 @@
 
 #include "AsyncProxy.h"
 #include "Cluster.h"
+#include "Converge.h"
 #include "Device.h"
 #include "TensorMemory.h"
 #include "Warp.h"
@@ -132,6 +133,7 @@ void runWarp(Warp &warp, int quantum) {
   const Instr *code = warp.kernel->code.data();
   Counters &counters = warp.block->counters;
   uint64_t *executed = warp.block->executed.data();
+  size_t turns = 0; // given to other sides of branches
   for (int steps = 0; steps < quantum; ++steps) {
     if (warp.stack.empty()) {
       warp.state = Warp::State::Done;
@@ -145,6 +147,12 @@ void runWarp(Warp &warp, int quantum) {
     uint32_t pc = top->pc, mask = top->mask;
     warp.pc = pc;
     const Instr &in = code[pc];
+    if (mask != warp.live && (in.ownInit || in.flow == Flow::Barrier)) {
+      if (waitsForLanes(warp, in, mask, &turns))
+        continue;
+    } else {
+      turns = 0;
+    }
     ++counters.warpInstructions[static_cast<size_t>(in.instrClass)];
     ++executed[pc];
     if (in.guard != kNone) {

@@ -4,6 +4,7 @@
 #include "AsyncProxy.h"
 #include "Cluster.h"
 #include "Device.h"
+#include "LaunchControl.h"
 #include "TensorMemory.h"
 #include "Traffic.h"
 
@@ -374,8 +375,10 @@ int launch(Context &context, LoadedFunction &function, LaunchShape shape, void *
   uint64_t total = uint64_t{grid[0]} * grid[1] * grid[2], side = shape.isCooperative ? total : clusterSize(launch);
   tbb::enumerable_thread_specific<Worker> workers;
   std::atomic<uint64_t> next{0};
+  ClusterQueue queue{&next, total / side};
   auto work = [&] {
     Worker &worker = workers.local();
+    setClusterQueue(&queue);
     try {
       if (!worker.ready)
         prepareWorker(worker, launch, side);
@@ -391,6 +394,7 @@ int launch(Context &context, LoadedFunction &function, LaunchShape shape, void *
     } catch (const std::bad_alloc &) {
       fail(0, device::kErrorOutOfMemory, fmt::format("launch of '{}': the host has no memory left", kernel.name));
     }
+    setClusterQueue(nullptr);
   };
   int threads = global.options.threads ? global.options.threads : tbb::this_task_arena::max_concurrency();
   threads = static_cast<int>(std::min<uint64_t>(static_cast<uint64_t>(threads), total / side));

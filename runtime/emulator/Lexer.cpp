@@ -51,7 +51,7 @@ public:
                  (c == '.' && std::isdigit(static_cast<unsigned char>(peek(1))))) {
         number(token);
         token.text = source.substr(start, position - start);
-      } else if (isWordStart(c) || (c == '.' && isWordStart(peek(1)))) {
+      } else if ((isWordStart(c) && (c != '%' || isWordPart(peek(1)))) || (c == '.' && isWordStart(peek(1)))) { // '%' alone divides
         token.kind = c == '.' ? Token::Directive : Token::Word;
         ++position;
         // `.a` and `kind::x` continue an opcode; a single ':' ends a label, a second dot a directive (`.reg.b16`).
@@ -80,16 +80,42 @@ public:
 private:
   char peek(size_t ahead) const { return position + ahead < source.size() ? source[position + ahead] : '\0'; }
 
+  void skipLine() {
+    while (position < source.size() && source[position] != '\n')
+      ++position;
+  }
+
+  /// Lines that begin with '#' are of a preprocessor (PTX ISA 4.1): where the text came from may be passed over, what changes it may not.
+  void preprocessorLine() {
+    size_t start = position + 1;
+    while (start < source.size() && (source[start] == ' ' || source[start] == '\t'))
+      ++start;
+    size_t end = start;
+    while (end < source.size() && isWordPart(source[end]))
+      ++end;
+    std::string_view name = source.substr(start, end - start);
+    bool isNumber = !name.empty() && std::isdigit(static_cast<unsigned char>(name[0]));
+    if (!isNumber && name != "line" && name != "file" && name != "pragma" && !name.empty())
+      throw LoadError(line, fmt::format("the directive '#{}' of a preprocessor is not supported: preprocess the PTX before it is loaded", name));
+    skipLine();
+  }
+
   void skipBlank() {
+    if (position == 0 && source.substr(0, 3) == "\xef\xbb\xbf") // the byte order mark of UTF-8
+      position = 3;
     while (position < source.size()) {
       char c = source[position];
+      bool startsLine = position == 0 || source[position - 1] == '\n' || (position == 3 && c == '#');
       if (c == '\n')
         ++line;
+      if ((c == '@' && peek(1) == '@' && startsLine) || (c == '#' && startsLine)) {
+        c == '#' ? preprocessorLine() : skipLine(); // @@DWARF: debug information of old compilers (PTX ISA 11.5.1)
+        continue;
+      }
       if (std::isspace(static_cast<unsigned char>(c)) || c == '\0') {
         ++position;
       } else if (c == '/' && peek(1) == '/') {
-        while (position < source.size() && source[position] != '\n')
-          ++position;
+        skipLine();
       } else if (c == '/' && peek(1) == '*') {
         size_t end = source.find("*/", position + 2);
         if (end == std::string_view::npos)

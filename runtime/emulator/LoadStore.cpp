@@ -280,7 +280,8 @@ bool decodeMemory(Decoder &d) {
       d.expectOperands(0, 0);
     }
     bool isNarrow = d.take("cta");
-    for (const char *mod : {"gl", "gpu", "sys", "cluster", "sc", "acq_rel", "acquire", "release"})
+    for (const char *mod : {"gl", "gpu", "sys", "cluster", "sc", "acq_rel", "acquire", "release", "sync_restrict::shared::cta",
+                            "sync_restrict::shared::cluster"}) // a fence of everything does what a restricted one does
       d.take(mod);
     in.handler = isNarrow ? nothing : fence;
     in.ownInit = true;

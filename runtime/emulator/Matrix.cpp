@@ -74,7 +74,7 @@ void storeMatrix(Warp &warp, const Instr &in, uint32_t mask) {
     }
     for (int row = 0; row < 8; ++row) {
       int lane = static_cast<int>(matrix) * 8 + row;
-      LanePointer pointer = checkedPointer(warp, in, lane, Space::Shared, rows[lane], 16, AccessKind::Write);
+      LanePointer pointer = checkedPointer(warp, in, lane, Space::Shared, rows[lane], 16, AccessKind::Write, reinterpret_cast<const uint8_t *>(tile[row]));
       std::memcpy(pointer.data, tile[row], 16);
       std::memset(pointer.shadow, kByteWritten, 16);
     }

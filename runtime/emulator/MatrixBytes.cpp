@@ -65,7 +65,7 @@ void storeBytes(Warp &warp, const Instr &in, uint32_t mask) {
         tile[2 * (lane % 4) + i % 2][lane / 4 + i / 2 * 8] = static_cast<uint8_t>(s[lane] >> (8 * i));
     for (int row = 0; row < 8; ++row) {
       int lane = static_cast<int>(matrix) * 8 + row;
-      LanePointer pointer = checkedPointer(warp, in, lane, Space::Shared, rows[lane], 16, AccessKind::Write);
+      LanePointer pointer = checkedPointer(warp, in, lane, Space::Shared, rows[lane], 16, AccessKind::Write, tile[row]);
       std::memcpy(pointer.data, tile[row], 16);
       std::memset(pointer.shadow, kByteWritten, 16);
     }

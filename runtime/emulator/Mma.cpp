@@ -5,9 +5,11 @@
 #include "Matrix.h"
 #include "MmaDense.h"
 #include "MmaFragments.h"
+#include "MmaSparse.h"
 
 #include "dialect/Numerics.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace fourfold {
@@ -148,6 +150,12 @@ bool decodeMma(Decoder &d) {
   Instr &in = d.out();
   if (!d.take("sync") || !d.take("aligned"))
     return false;
+  const std::vector<std::string> &mods = d.ast().mods;
+  auto has = [&](const char *mod) { return std::find(mods.begin(), mods.end(), mod) != mods.end(); };
+  if (has("sp") || has("sp::ordered_metadata"))
+    return decodeMmaSparse(d);
+  if (has("m8n8k4") && has("f16"))
+    return decodeMmaQuadPairs(d);
   std::string kind = d.takePrefix("kind::");
   bool isScaled = d.take("block_scale");
   if (isScaled != (kind.rfind("kind::mx", 0) == 0))

@@ -3,7 +3,10 @@
 
 #include "Parser.h"
 
+#include "ConstantExpression.h"
 #include "Lexer.h"
+#include "RegisterParameters.h"
+#include "SpecialRegisters.h"
 
 #include <cstring>
 #include <fmt/format.h>
@@ -13,17 +16,6 @@ namespace fourfold {
 namespace emulator {
 
 namespace {
-
-/// The special registers of PTX ISA 10, by what they begin with; which of them the emulated device has, the decoder knows.
-bool isSpecialRegister(std::string_view name) {
-  static const char *const starts[] = {"%tid", "%ntid", "%laneid", "%warpid", "%nwarpid", "%ctaid", "%nctaid", "%smid", "%nsmid", "%gridid",
-                                       "%is_explicit_cluster", "%cluster", "%ncluster", "%lanemask_", "%clock", "%pm", "%envreg", "%globaltimer",
-                                       "%reserved_smem_offset_", "%total_smem_size", "%aggr_smem_size", "%dynamic_smem_size", "%current_graph_exec"};
-  for (const char *start : starts)
-    if (name.substr(0, std::string_view(start).size()) == start)
-      return true;
-  return false;
-}
 
 /// Of one variable: below it no sum of a few overflows. What a device has is checked where variables are placed.
 constexpr int64_t kMaxBytes = int64_t{1} << 40;
@@ -45,6 +37,8 @@ public:
   ModuleAst run() {
     while (current().kind != Token::End)
       topLevel();
+    passRegisters(module);
+    resolveAliases();
     if (module.target.empty())
       throw LoadError(1, "the module has no .target directive");
     return std::move(module);
@@ -92,17 +86,49 @@ private:
     uint64_t value = advance().value;
     return static_cast<int64_t>(negative ? 0 - value : value);
   }
+  /// The longest expression of constants here.
+  int64_t expression() { return parseConstant(tokens, position); }
   void skipLine() {
     int line = current().line;
     while (current().kind != Token::End && current().line == line)
       advance();
   }
-  void skipBraces() {
-    expect("{");
+  /// .pragma takes strings and ends with a semicolon; none changes what a program computes (PTX ISA 11.4.13).
+  void skipPragma() {
+    expect(".pragma");
+    do {
+      if (current().kind != Token::String)
+        fail(fmt::format("expects a string after .pragma but finds '{}'", current().text));
+      advance();
+    } while (accept(","));
+    accept(";");
+  }
+  /// .loc 1 2 3 [, function_name L [+ 4], inlined_at 1 2 3]; .file 1 "name" [, 5, 6] (PTX ISA 11.5). Neither has an end of its own: what
+  /// follows on the line may be an instruction.
+  void skipLocation() {
+    advance();
+    while (current().kind == Token::Integer || current().kind == Token::String)
+      advance();
+    while (accept(",")) {
+      if (at("function_name") || at("inlined_at")) {
+        bool isName = at("function_name");
+        advance();
+        if (isName)
+          advance();
+        if (isName && accept("+"))
+          advance();
+      }
+      while (current().kind == Token::Integer)
+        advance();
+    }
+  }
+  /// What stands between two brackets, them included.
+  void skipGroup(std::string_view open, std::string_view close) {
+    expect(open);
     for (int depth = 1; depth > 0; advance()) {
       if (current().kind == Token::End)
-        fail("a brace is not closed");
-      depth += at("{") ? 1 : at("}") ? -1 : 0;
+        fail(fmt::format("a '{}' is not closed", open));
+      depth += at(open) ? 1 : at(close) ? -1 : 0;
     }
   }
 
@@ -124,18 +150,40 @@ private:
       module.addressSize = static_cast<int>(integer());
       if (module.addressSize != 64)
         fail("only .address_size 64 is supported");
-    } else if (at(".file") || at(".loc") || at(".pragma")) {
-      skipLine();
+    } else if (at(".file") || at(".loc")) {
+      skipLocation();
+    } else if (at(".pragma")) {
+      skipPragma();
     } else if (accept(".section")) {
       advance();
-      skipBraces();
+      skipGroup("{", "}");
     } else if (at(".b8") || at(".b16") || at(".b32") || at(".b64")) {
       skipLine(); // loose DWARF data
-    } else if (accept(";") || accept(".alias")) {
-      if (at(";"))
-        return;
+    } else if (accept(".alias")) { // PTX ISA 11.6.6
+      int line = current().line;
+      std::string name = word();
+      expect(",");
+      aliases.push_back({name, word(), line});
+      expect(";");
+    } else if (accept(";")) {
+      return;
     } else {
       declaration();
+    }
+  }
+
+  /// An alias is a function of its own with the body of another.
+  void resolveAliases() {
+    for (const Alias &alias : aliases) {
+      const Function *aliasee = nullptr;
+      for (const Function &function : module.functions)
+        if (function.name == alias.of && function.hasBody && !function.isEntry)
+          aliasee = &function;
+      if (!aliasee)
+        throw LoadError(alias.line, fmt::format("the alias '{}' is of '{}', which is no function that the module defines", alias.name, alias.of));
+      Function copy = *aliasee;
+      copy.name = alias.name;
+      module.functions.push_back(std::move(copy));
     }
   }
 
@@ -149,6 +197,10 @@ private:
         continue;
       }
       break;
+    }
+    if (at(".attribute")) { // of a function; a variable's comes behind its space
+      advance();
+      skipGroup("(", ")");
     }
     if (accept(".entry"))
       return function(true);
@@ -213,7 +265,7 @@ private:
         variable.isUnsized = true;
         continue;
       }
-      int64_t extent = integer();
+      int64_t extent = expression();
       if (extent < 0 || __builtin_mul_overflow(count, extent, &count) || count > kMaxBytes / 16)
         fail(fmt::format("array '{}' has an extent below 0, or too many elements", variable.name));
       expect("]");
@@ -243,7 +295,8 @@ private:
       return;
     }
     uint64_t bits = 0;
-    bool negative = accept("-");
+    bool isConstant = startsConstant(tokens, position) && !(current().kind == Token::Integer && ahead(1).text == "(");
+    bool negative = !isConstant && accept("-");
     const Token &token = current();
     // 0xff00(name) is the byte of the address that the mask selects (PTX ISA 5.4.4).
     bool isMasked = token.kind == Token::Integer && ahead(1).text == "(";
@@ -263,13 +316,24 @@ private:
       fixup.symbol = word();
       if (fixup.generic)
         expect(")");
-      if (accept("+"))
-        fixup.addend = integer();
-      else if (at("-"))
-        fixup.addend = integer();
+      if (accept("+") || at("-"))
+        fixup.addend = expression();
       if (isMasked)
         expect(")");
       variable.fixups.push_back(fixup);
+    } else if (isConstant) {
+      bits = static_cast<uint64_t>(expression());
+      if (isFloat(variable.type)) { // an integer stands for the number, not for its bits
+        double wide = static_cast<double>(static_cast<int64_t>(bits));
+        float narrow = static_cast<float>(wide);
+        bits = 0;
+        if (element == 8)
+          std::memcpy(&bits, &wide, 8);
+        else if (element == 4)
+          std::memcpy(&bits, &narrow, 4);
+        else
+          fail("an initialiser of 16-bit floating point must be in hexadecimal, as .b16");
+      }
     } else {
       bits = token.value;
       if (token.kind == Token::Float64 && element == 4) {
@@ -300,14 +364,19 @@ private:
     return static_cast<int>(function_.variables.size()) - 1;
   }
 
-  std::vector<int> parameterList() {
+  std::vector<int> parameterList(std::vector<std::pair<int, int>> &inRegisters) {
     std::vector<int> list;
     expect("(");
     while (!accept(")")) {
       if (accept(".reg")) {
         Variable variable = variableDeclaration(Space::Param);
-        function_.unsupported = fmt::format("register parameter '{}' is not supported", variable.name);
+        if (variable.type == Type::Pred)
+          function_.unsupported = fmt::format("the parameter '{}' is a predicate, which is not supported", variable.name);
+        names.back().registers[variable.name] = static_cast<int>(function_.registers.size());
+        function_.registers.push_back({variable.name, variable.type});
+        variable.name += " in a register"; // no name of the text's
         list.push_back(addVariable(std::move(variable)));
+        inRegisters.emplace_back(list.back(), static_cast<int>(function_.registers.size()) - 1);
         accept(",");
         continue;
       }
@@ -324,11 +393,13 @@ private:
     openScope();
     function_.isEntry = isEntry;
     function_.line = current().line;
+    if (accept(".attribute"))
+      skipGroup("(", ")");
     if (!isEntry && at("("))
-      function_.returns = parameterList();
+      function_.returns = parameterList(function_.registerReturns);
     function_.name = word();
     if (at("("))
-      function_.params = parameterList();
+      function_.params = parameterList(function_.registerParams);
     for (;;) {
       if (accept(".maxntid"))
         dimensions(function_.maxThreads);
@@ -350,8 +421,12 @@ private:
         function_.maxClusterRank = static_cast<unsigned>(integer());
       else if (accept(".abi_preserve") || accept(".abi_preserve_control"))
         integer();
-      else if (accept(".pragma"))
-        skipLine();
+      else if (at(".pragma"))
+        skipPragma();
+      else if (accept(".maxnctapersm")) // deprecated (PTX ISA 11.4.5)
+        integer();
+      else if (accept(".attribute"))
+        skipGroup("(", ")");
       else
         break;
     }
@@ -378,13 +453,15 @@ private:
     std::map<std::string, int, std::less<>> registers, variables;
     // `%r<100>` declares a range; members are made when first named.
     std::map<std::string, std::pair<int64_t, Type>, std::less<>> ranges;
+    std::map<std::string, int, std::less<>> vectors; // elements of `.reg .v4 .f32 v`
+    std::map<std::string, std::string, std::less<>> moduleVariables; // .global and .const of a function
   };
 
   void openScope() {
     int id = static_cast<int>(function_.labels.size());
     function_.scopeParents.push_back(names.empty() ? -1 : names.back().id);
     function_.labels.emplace_back();
-    names.push_back(Scope{id, {}, {}, {}});
+    names.push_back(Scope{id, {}, {}, {}, {}, {}});
   }
 
   void statement() {
@@ -424,8 +501,10 @@ private:
   }
 
   void bodyDirective() {
-    if (at(".loc") || at(".file") || at(".pragma"))
-      return skipLine();
+    if (at(".loc") || at(".file"))
+      return skipLocation();
+    if (at(".pragma"))
+      return skipPragma();
     if (accept(".reg"))
       return registers();
     Space space;
@@ -441,15 +520,29 @@ private:
       space = Space::Const;
     else
       fail(fmt::format("directive '{}' is not supported in a function body", current().text));
-    do
-      addVariable(variableDeclaration(space));
-    while (accept(","));
+    do {
+      Variable variable = variableDeclaration(space);
+      if (space != Space::Global && space != Space::Const) {
+        addVariable(std::move(variable));
+        continue;
+      }
+      // Of the module, under a name that no text can have; seen in its scope only.
+      std::string inner = fmt::format("{} {} {}", function_.name, names.back().id, variable.name);
+      names.back().moduleVariables[variable.name] = inner;
+      variable.name = inner;
+      module.variables.push_back(std::move(variable));
+    } while (accept(","));
     expect(";");
   }
 
   void registers() {
     Type type = Type::None;
+    int elements = 1;
     for (; current().kind == Token::Directive; advance()) {
+      if (at(".v2") || at(".v4")) {
+        elements = current().text[2] - '0';
+        continue;
+      }
       Type named = parseType(current().text.substr(1));
       if (named == Type::None)
         fail(fmt::format("registers of type '{}' are not supported", current().text));
@@ -457,9 +550,18 @@ private:
     }
     do {
       std::string name = word();
+      if (elements > 1 && at("<"))
+        fail(fmt::format("a range of vector registers such as '{}' is not supported", name));
       if (accept("<")) {
         names.back().ranges[name] = {integer(), type};
         expect(">");
+      } else if (elements > 1) { // PTX ISA 5.4.2: its members are v.x to v.w, or v.r to v.a
+        names.back().vectors[name] = elements;
+        for (int i = 0; i < elements; ++i) {
+          names.back().registers[name + '.' + "rgba"[i]] = static_cast<int>(function_.registers.size());
+          names.back().registers[name + '.' + "xyzw"[i]] = static_cast<int>(function_.registers.size());
+          function_.registers.push_back({name + '.' + "xyzw"[i], type});
+        }
       } else {
         names.back().registers[name] = static_cast<int>(function_.registers.size());
         function_.registers.push_back({name, type});
@@ -520,6 +622,7 @@ private:
           result.mods.push_back(part);
         start = i + 1;
       }
+    isCall = result.opcode == "call";
     if (!at(";")) {
       try {
         do
@@ -545,7 +648,7 @@ private:
       expect("}");
       return result;
     }
-    if (accept("(")) {
+    if (isCall && accept("(")) {
       result.kind = Operand::List;
       while (!accept(")")) {
         result.elements.push_back(operand());
@@ -563,11 +666,14 @@ private:
         expect("]");
         return result;
       }
-      if (accept("+"))
-        result.value = integer();
-      else if (at("-"))
-        result.value = integer();
+      if (accept("+") || at("-"))
+        result.value = expression();
       expect("]");
+      return result;
+    }
+    if (startsConstant(tokens, position)) {
+      result.kind = Operand::Integer;
+      result.value = expression();
       return result;
     }
     if (accept("!")) {
@@ -594,12 +700,9 @@ private:
     }
     const Token &token = current();
     switch (token.kind) {
-    case Token::Integer:
     case Token::Float32:
     case Token::Float64:
-      result.kind = token.kind == Token::Integer   ? Operand::Integer
-                    : token.kind == Token::Float32 ? Operand::Float32
-                                                   : Operand::Float64;
+      result.kind = token.kind == Token::Float32 ? Operand::Float32 : Operand::Float64;
       result.value = static_cast<int64_t>(token.value);
       advance();
       return result;
@@ -615,18 +718,42 @@ private:
     } else if ((result.index = findRegister(result.name)) >= 0) {
       result.kind = Operand::Register;
     } else if (result.name[0] == '%') {
-      size_t dot = result.name.find('.'); // %r1.b0 of the video instructions
-      if (dot != std::string::npos && findRegister(std::string_view(result.name).substr(0, dot)) >= 0)
-        unsupported("bytes and halves of a register as operands are not supported by the emulated device");
+      // %r1.b0 of the video instructions: a list of the register and what is selected, which no other instruction takes.
+      size_t dot = result.name.find('.');
+      int whole = dot == std::string::npos ? -1 : findRegister(std::string_view(result.name).substr(0, dot));
+      if (whole >= 0) {
+        Operand base, selector;
+        base.kind = Operand::Register;
+        base.index = whole;
+        base.name = result.name.substr(0, dot);
+        selector.kind = Operand::Symbol;
+        selector.name = result.name.substr(dot + 1);
+        result.kind = Operand::List;
+        result.elements = {base, selector};
+        return result;
+      }
       if (!isSpecialRegister(result.name))
         fail(fmt::format("register '{}' is not declared", result.name));
       result.kind = Operand::Special;
-    } else if (result.name == "WARP_SZ") { // PTX ISA 4.5.1
-      result.kind = Operand::Integer;
-      result.value = 32;
     } else {
       result.kind = Operand::Symbol;
       for (size_t i = names.size(); i-- > 0;) {
+        if (auto vector = names[i].vectors.find(result.name); vector != names[i].vectors.end()) {
+          std::string name = result.name;
+          result.kind = Operand::Vector;
+          for (int k = 0; k < vector->second; ++k) {
+            Operand element;
+            element.kind = Operand::Register;
+            element.name = name + '.' + "xyzw"[k];
+            element.index = findRegister(element.name);
+            result.elements.push_back(element);
+          }
+          return result;
+        }
+        if (auto inner = names[i].moduleVariables.find(result.name); inner != names[i].moduleVariables.end()) {
+          result.name = inner->second;
+          break;
+        }
         auto found = names[i].variables.find(result.name);
         if (found == names[i].variables.end())
           continue;
@@ -640,7 +767,7 @@ private:
     bool isSymbol = result.kind == Operand::Symbol || result.kind == Operand::Variable;
     if (isSymbol && at("+") && ahead(1).kind == Token::Integer) {
       advance();
-      result.value = integer();
+      result.value = expression();
     }
     return result;
   }
@@ -650,6 +777,12 @@ private:
   ModuleAst module;
   Function function_;
   std::vector<Scope> names;
+  bool isCall = false; // the instruction being parsed: its brackets are lists
+  struct Alias {
+    std::string name, of;
+    int line;
+  };
+  std::vector<Alias> aliases;
 };
 
 } // namespace

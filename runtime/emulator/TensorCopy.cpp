@@ -26,6 +26,9 @@ enum : uint8_t { kLoad, kStore, kReduce, kPrefetch };
 
 /// Instr::flags: the map's address is one of parameters, not a generic one.
 constexpr uint32_t kParamAddress = 1;
+/// .tile::gather4 and .tile::scatter4: coordinates are a column and four rows of a tensor of two dimensions. Above kMulticast.
+constexpr uint32_t kFourRows = 0x200;
+constexpr uint32_t kSwizzleRepeat = 1024; // bytes after which the widest pattern starts anew
 
 TensorMap mapOf(Warp &warp, const Instr &in, int lane, uint32_t index) {
   uint64_t address = anyAddress(warp, in, lane, index) + (in.flags & kParamAddress ? kParamWindow : 0), offset = address;
@@ -46,7 +49,10 @@ TensorMap mapOf(Warp &warp, const Instr &in, int lane, uint32_t index) {
     report(warp, in, lane, device::kErrorIllegalAddress,
            fmt::format("the tensor map's address {:#x} is neither a parameter's (__grid_constant__) nor in global or constant memory", address));
   }
-  if (std::string wrong = checkTensorMap(map); !wrong.empty())
+  std::string wrong = checkTensorMap(map);
+  if (wrong.empty())
+    wrong = settleTensorMap(&map);
+  if (!wrong.empty())
     report(warp, in, lane, device::kErrorIllegalInstruction, fmt::format("the tensor map at {:#x}: {}", address, wrong));
   return map;
 }
@@ -63,11 +69,16 @@ void copyTensor(Warp &warp, const Instr &in, uint32_t mask) {
     int lane = __builtin_ctz(rest);
     bool isLoad = in.variant == kLoad;
     TensorMap map = mapOf(warp, in, lane, isLoad ? 1 : 0);
-    if (map.rank != in.list2.size())
+    bool picksRows = in.flags & kFourRows;
+    size_t rank = picksRows ? 2 : in.list2.size();
+    if (map.rank != rank)
       report(warp, in, lane, device::kErrorIllegalInstruction,
-             fmt::format("the tensor map is of {} dimensions, the instruction of {}", map.rank, in.list2.size()));
+             fmt::format("the tensor map is of {} dimensions, the instruction of {}", map.rank, rank));
+    if (picksRows && map.boxDim[1] != 1)
+      report(warp, in, lane, device::kErrorIllegalInstruction,
+             fmt::format("boxDim[1] of the tensor map is {}: four rows are picked one by one, it must be 1", map.boxDim[1]));
     int32_t coordinates[kMaxRank] = {};
-    for (uint32_t i = 0; i < map.rank; ++i)
+    for (uint32_t i = 0; i < in.list2.size(); ++i)
       coordinates[i] = warp.reg<int32_t>(in.list2[i])[lane];
     if (map.elementBits() == 4 && coordinates[0] % 2)
       report(warp, in, lane, device::kErrorIllegalInstruction,
@@ -75,14 +86,24 @@ void copyTensor(Warp &warp, const Instr &in, uint32_t mask) {
     BulkCopy copy;
     copy.in = &in;
     copy.lane = lane;
-    copy.bytes = map.boxBytes();
+    copy.bytes = map.boxBytes() * (picksRows ? 4 : 1);
     copy.fill = map.fill();
     uint64_t shared = 0;
     if (in.variant != kPrefetch)
       shared = sharedAddress(warp, in, lane, isLoad ? 0 : 1, kSharedAlignment, isLoad ? "destination" : "source");
     uint64_t to = shared;
-    shared = isLoad || in.variant == kPrefetch ? 0 : sharedPlace(warp, in, lane, shared, false).offset;
-    for (const BoxPiece &box : boxPieces(map, coordinates, static_cast<uint32_t>(shared)))
+    // Swizzles go by bits of the address in shared memory; a load's pieces count from its destination.
+    uint32_t origin = isLoad ? static_cast<uint32_t>(to) % kSwizzleRepeat : 0;
+    shared = in.variant == kPrefetch ? 0 : isLoad ? origin : sharedPlace(warp, in, lane, shared, false).offset;
+    std::vector<BoxPiece> boxes;
+    for (int i = 0; i < (picksRows ? 4 : 1); ++i) {
+      int32_t row[kMaxRank] = {coordinates[0], coordinates[1 + i]};
+      std::vector<BoxPiece> part = boxPieces(map, picksRows ? row : coordinates, static_cast<uint32_t>(shared) + static_cast<uint32_t>(i) * map.rowBytes());
+      boxes.insert(boxes.end(), part.begin(), part.end());
+    }
+    for (BoxPiece &box : boxes)
+      box.shared -= origin;
+    for (const BoxPiece &box : boxes)
       copy.pieces.push_back(box.isInside ? globalPiece(warp, in, lane, box.global, box.shared, box.bytes)
                                          : CopyPiece{box.shared, box.bytes, nullptr, nullptr, 0});
     if (in.variant == kPrefetch)
@@ -145,10 +166,15 @@ bool decodeTensorCopy(Decoder &d, bool isReduction) {
     return false;
   const std::vector<std::string> &mods = d.ast().mods;
   for (const std::string &mod : mods)
-    if (mod == "tile::gather4" || mod == "tile::scatter4" || mod.compare(0, 6, "im2col") == 0 ||
-        mod.compare(0, 9, "cta_group") == 0)
+    if (mod.compare(0, 6, "im2col") == 0 || mod.compare(0, 9, "cta_group") == 0)
       d.fail(fmt::format("'.{}' of tensor copies is not supported by the emulated device: '.tile' is", mod));
   d.take("tile");
+  bool isGather = d.take("tile::gather4"), isScatter = !isGather && d.take("tile::scatter4");
+  if (isGather || isScatter) {
+    if (rank != 2 || isReduction)
+      d.fail("four rows are picked from a tensor of two dimensions, by a copy");
+    rank = 5; // coordinates
+  }
   if (d.take("prefetch")) {
     if (isReduction || !d.take("L2") || !d.take("global"))
       return false;
@@ -182,6 +208,9 @@ bool decodeTensorCopy(Decoder &d, bool isReduction) {
     addAddress(d, d.operand(2), Space::Shared);
     in.variant = kLoad;
   }
+  if ((isGather && in.variant == kStore) || (isScatter && in.variant != kStore))
+    d.fail(".tile::gather4 loads and prefetches, .tile::scatter4 stores");
+  in.flags |= isGather || isScatter ? kFourRows : 0;
   in.handler = copyTensor;
   return true;
 }

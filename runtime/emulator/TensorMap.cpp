@@ -130,10 +130,11 @@ std::string encodeTensorMap(const TensorMapRequest &r, TensorMap *map, bool *isS
       uint64_t stride = r.globalStrides[i - 1];
       if (stride % 16 || stride >= uint64_t{1} << 40)
         return fmt::format("globalStrides[{}] is {}, it must be a multiple of 16 below 2^40", i - 1, stride);
-      if (stride < extent)
+      // CUTLASS gives 0 to a dimension of one element; with 0 the device repeats what is below.
+      if (stride < extent && stride != 0 && r.globalDim[i] > 1)
         return fmt::format("globalStrides[{}] is {}, below the {} bytes that dimension {} takes", i - 1, stride, extent, i - 1);
       map->strides[i - 1] = stride;
-      extent = stride;
+      extent = std::max(extent, stride);
     } else {
       extent = r.globalDim[0] * type.bits / 8;
     }
@@ -169,6 +170,97 @@ std::string checkTensorMap(const TensorMap &map) {
   if (map.checksum != sum(map))
     return "its bytes were changed after cuTensorMapEncodeTiled";
   return "";
+}
+
+std::string replaceField(TensorMap *map, MapField field, uint32_t index, uint64_t value) {
+  static const TensorMap none = {};
+  if (std::memcmp(map, &none, sizeof(none)) == 0) {
+    map->magic = kTensorMapMagic;
+    map->checksum = sum(*map);
+    std::fill(map->elementStrides, map->elementStrides + kMaxRank, 1);
+  } else if (std::string wrong = checkTensorMap(*map); !wrong.empty()) {
+    return wrong;
+  }
+  // The numbers of element types are those of PTX ISA 9.7.9.28, not those of cuda.h.
+  static const uint8_t dataTypes[] = {0, 1, 2, 3, 4, 5, 6, 7, 10, 8, 9, 11, 12, 13, 14, 15};
+  auto most = [&](uint64_t limit, const char *what) {
+    return value > limit ? fmt::format("the {} {} is above {}", what, value, limit) : std::string();
+  };
+  std::string wrong;
+  if (index >= (field == MapField::GlobalStride ? kMaxRank - 1 : kMaxRank))
+    return fmt::format("there is no dimension {}", index);
+  switch (field) {
+  case MapField::GlobalAddress:
+    map->globalAddress = value;
+    break;
+  case MapField::Rank:
+    wrong = most(kMaxRank - 1, "rank, counted from 0,");
+    map->rank = static_cast<uint8_t>(value + 1);
+    break;
+  case MapField::BoxDim:
+    wrong = most(256, "dimension of the box");
+    map->boxDim[index] = static_cast<uint16_t>(value);
+    break;
+  case MapField::GlobalDim:
+    map->lastIndex[index] = static_cast<uint32_t>(value - 1);
+    break;
+  case MapField::GlobalStride:
+    map->strides[index] = value;
+    break;
+  case MapField::ElementStride:
+    wrong = most(8, "element stride");
+    map->elementStrides[index] = static_cast<uint8_t>(value);
+    break;
+  case MapField::ElementType:
+    wrong = most(15, "element type");
+    map->dataType = wrong.empty() ? dataTypes[value] : 0;
+    break;
+  case MapField::Interleave:
+    wrong = most(2, "interleave layout");
+    map->interleave = static_cast<uint8_t>(value);
+    break;
+  case MapField::SwizzleMode:
+  case MapField::SwizzleAtomicity:
+    if (map->swizzle >= 4) { // as cuTensorMapEncodeTiled leaves it
+      map->atomicity = static_cast<uint8_t>(map->swizzle - 3);
+      map->swizzle = 3;
+    }
+    wrong = most(field == MapField::SwizzleMode ? 4 : 3, "swizzle");
+    if (field == MapField::SwizzleMode && value == 4)
+      return "the swizzle of 96 bytes is not supported by the emulated device";
+    (field == MapField::SwizzleMode ? map->swizzle : map->atomicity) = static_cast<uint8_t>(value);
+    break;
+  case MapField::FillMode:
+    wrong = most(1, "fill mode");
+    map->oobFill = static_cast<uint8_t>(value);
+    break;
+  }
+  map->wasReplaced = 1;
+  map->checksum = sum(*map);
+  return wrong;
+}
+
+std::string settleTensorMap(TensorMap *map) {
+  if (!map->wasReplaced)
+    return "";
+  int swizzle = map->swizzle == 3 && map->atomicity ? 3 + map->atomicity : map->swizzle;
+  if (map->atomicity && map->swizzle != 3)
+    return fmt::format("a swizzle of {} with an atomicity other than 16 bytes is not one", kSwizzles[map->swizzle].name);
+  uint64_t dimensions[kMaxRank];
+  uint32_t box[kMaxRank], steps[kMaxRank];
+  for (uint32_t i = 0; i < kMaxRank; ++i) {
+    dimensions[i] = uint64_t{map->lastIndex[i]} + 1;
+    box[i] = map->boxDim[i];
+    steps[i] = map->elementStrides[i];
+  }
+  TensorMapRequest request{map->dataType, map->rank, map->globalAddress, dimensions, map->strides, box, steps,
+                           map->interleave, swizzle, map->l2Promotion, map->oobFill};
+  bool isSupported;
+  TensorMap settled;
+  std::string wrong = encodeTensorMap(request, &settled, &isSupported);
+  if (wrong.empty())
+    *map = settled;
+  return wrong;
 }
 
 std::vector<BoxPiece> boxPieces(const TensorMap &map, const int32_t *coordinates, uint32_t shared) {

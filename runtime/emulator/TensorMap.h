@@ -36,7 +36,9 @@ struct TensorMap {
   uint32_t lastIndex[kMaxRank]; // dimension - 1
   uint64_t globalAddress;
   uint64_t strides[kMaxRank - 1]; // bytes, of dimension 1 and up
-  uint8_t reserved[40];
+  // What tensormap.replace sets apart, or to what no copy here can do: told by the copy. `swizzle` is then without its atomicity.
+  uint8_t atomicity, interleave, wasReplaced;
+  uint8_t reserved[37];
 
   /// Elements of the box along a dimension, after element strides.
   uint32_t boxCount(uint32_t dimension) const;
@@ -57,6 +59,17 @@ std::string encodeTensorMap(const TensorMapRequest &request, TensorMap *map, boo
 
 /// Returns what is wrong with the bytes, or "".
 std::string checkTensorMap(const TensorMap &map);
+
+/// The fields that tensormap.replace knows (PTX ISA 9.7.9.28).
+enum class MapField : uint8_t {
+  GlobalAddress, Rank, BoxDim, GlobalDim, GlobalStride, ElementStride, ElementType, Interleave, SwizzleMode, SwizzleAtomicity, FillMode
+};
+
+/// Sets a field; `index` is that of fields of each dimension. 128 bytes of zeros are a map without a value. Returns what is wrong, or "".
+std::string replaceField(TensorMap *map, MapField field, uint32_t index, uint64_t value);
+
+/// A map that tensormap.replace made, as cuTensorMapEncodeTiled would have. Returns what is wrong with it, or "".
+std::string settleTensorMap(TensorMap *map);
 
 /// Bytes of a box that stand together in shared and in global memory.
 struct BoxPiece {

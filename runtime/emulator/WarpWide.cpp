@@ -1,6 +1,7 @@
 // Instructions by which lanes of a warp talk: shfl, vote, match, redux, activemask, elect (PTX ISA 9.7.9.6, 9.7.13).
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
+#include "Converge.h"
 #include "Decoder.h"
 #include "Warp.h"
 
@@ -230,6 +231,10 @@ void setPair(Decoder &d, bool required) {
 }
 
 } // namespace
+
+bool hasMemberMask(const Instr &in) {
+  return in.handler == shuffle || in.handler == vote || in.handler == match || in.handler == redux || in.handler == reduxFloat || in.handler == elect;
+}
 
 bool decodeWarpWide(Decoder &d) {
   const std::string &op = d.ast().opcode;

@@ -39,7 +39,10 @@ bool parseWmmaType(const std::string &name, WmmaType *type) {
   return true;
 }
 
-/// Instr::variant: rows; variant2: columns; bytes: of an element; flags: stored by columns; src[1]: the stride; list: registers.
+/// Instr::variant: rows; variant2: columns; bytes: of an element; flags: stored by columns; above kPackedShift: the stride counts parts of
+/// elements, 2^n each; src[1]: the stride; list: registers.
+constexpr uint32_t kPackedShift = 8;
+
 struct Fragment {
   uint32_t rows, columns, bytes;
   const std::vector<uint32_t> &registers;
@@ -75,7 +78,7 @@ void transfer(Warp &warp, const Instr &in, uint32_t mask) {
   if (kStore)
     for (uint32_t slot : in.list)
       requireInit(warp, in, slot, mask, "as a matrix operand");
-  uint64_t stride = warp.reg<uint32_t>(in.src[1])[0];
+  uint64_t stride = warp.reg<uint32_t>(in.src[1])[0] >> (in.flags >> kPackedShift);
   bool byColumns = in.flags & 1, known = true;
   uint64_t touched[kLanes], sharedBytes = 0; // global addresses, counted 32 at a time: fragments have multiples of 32 elements
   int numTouched = 0;
@@ -224,6 +227,8 @@ bool hasShape(const std::string &type, const std::string &shape, bool isFactor) 
   if (type == "f64" || type == "tf32")
     return type == "f64" ? shape == "m8n8k4" : isFactor && shape == "m16n16k8";
   bool isLarge = shape == "m16n16k16" || shape == "m8n32k16" || shape == "m32n8k16";
+  if (!isFactor && type == "s32" && (shape == "m8n8k32" || shape == "m8n8k128"))
+    return true;
   if (isFactor)
     return isLarge && (type == "f16" || type == "bf16" || type == "s8" || type == "u8");
   return (type == "f32" && shape == "m16n16k8") || (isLarge && (type == "f16" || type == "f32" || type == "s32"));
@@ -249,6 +254,46 @@ void expectRegisters(Decoder &d, size_t found, const std::string &name, bool isF
     d.fail(fmt::format("the fragment has {} registers; one of {} x {} elements of .{} has {}", found, rows, columns, name, expected));
 }
 
+/// Fragments of 4-bit integers and of single bits: 8 rows of A, or columns of B, of four words each, a word a lane. That is where
+/// mma.m8n8k32 and m8n8k128 have them, so that products are theirs.
+bool decodePacked(Decoder &d, char which, const std::string &type) {
+  Instr &in = d.out();
+  bool isBits = type == "b1";
+  uint32_t k = isBits ? 128 : 32;
+  if (!d.take(isBits ? "m8n8k128" : "m8n8k32"))
+    return false;
+  if (which == 'm') {
+    std::vector<std::string> types;
+    for (const std::string &mod : d.ast().mods)
+      if (mod == "s32" || mod == "s4" || mod == "u4" || mod == "b1")
+        types.push_back(mod);
+    for (const std::string &name : types)
+      d.take(name);
+    if (!d.take("row") || !d.take("col") || types.size() != 4 || types[1] != types[2])
+      return false;
+    setMmaKind(d, fmt::format("wmma.{}.{}", types[1], isBits ? "m8n8k128" : "m8n8k32"));
+    return decodeMmaSmall(d, {8, static_cast<int>(k), "", types});
+  }
+  if ((which != 'a' && which != 'b') || !d.take(which == 'a' ? "row" : "col") || !d.take(type))
+    return false;
+  in.ownInit = true;
+  Space space = d.take("global") ? Space::Global : d.take("shared") || d.take("shared::cta") ? Space::Shared : Space::Generic;
+  d.expectOperands(2, 3);
+  registers(d, 0, Type::B32, true, in.list);
+  if (in.list.size() != 1)
+    d.fail("the fragment has one register");
+  in.variant = 8;
+  in.variant2 = 4;
+  in.bytes = 4;
+  in.flags = (isBits ? 5u : 3u) << kPackedShift;
+  in.src[1] = d.numOperands() == 3 ? d.source32(d.operand(2)) : d.constant(k, 32);
+  d.address(d.operand(1), space);
+  in.space = space;
+  in.handler = transfer<false>;
+  in.instrClass = space == Space::Shared ? InstrClass::SharedLoad : InstrClass::GlobalLoad;
+  return true;
+}
+
 } // namespace
 
 bool decodeWmma(Decoder &d) {
@@ -262,6 +307,9 @@ bool decodeWmma(Decoder &d) {
       which = *name;
   d.take("sync");
   d.take("aligned");
+  for (const std::string &mod : d.ast().mods)
+    if ((mod == "s4" || mod == "u4" || mod == "b1") && !isStore)
+      return decodePacked(d, which, mod);
   // One layout of a load or store; those of A and B, which the loads have dealt with, of a product.
   std::vector<std::string> layouts, types;
   for (const std::string &mod : d.ast().mods)

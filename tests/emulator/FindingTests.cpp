@@ -103,6 +103,16 @@ TEST(Findings, Race) {
   expect(kErrorLaunchFailed, start + "bar.sync 0;\n" + end + again, {"race", "race"}, 64, globals);
 }
 
+TEST(Findings, WarpsThatWriteTheSameDoNotRace) {
+  // As where each warp has a copy of all sums (Triton), or raises a flag: who comes last does not matter. Readers have to wait all the same.
+  std::string globals = ".shared .align 16 .b8 buffer[128];\n", start = kThread;
+  start += "mov.u32 %r2, buffer;\nand.b32 %r3, %r0, 31;\nshl.b32 %r4, %r3, 2;\nadd.u32 %r4, %r2, %r4;\nshr.u32 %r5, %r0, 5;\n";
+  std::string same = "st.shared.u32 [%r4], %r3;\n", other = "add.u32 %r3, %r3, %r5;\n", read = "ld.shared.u32 %r6, [%r4];\n", out = "st.global.u32 [%rd11], %r6;";
+  expect(kSuccess, start + same + "bar.sync 0;\n" + read + out, {}, 64, globals);
+  expect(kErrorLaunchFailed, start + other + same + "bar.sync 0;\n" + read + out, {"race: write", "wrote at line"}, 64, globals);
+  expect(kErrorLaunchFailed, start + same + read + out, {"race", "without a barrier"}, 64, globals);
+}
+
 TEST(Findings, RaceOfBytes) {
   // Two warps write halves or bytes of one word: whether they race is told by bytes.
   std::string globals = ".shared .align 16 .b8 buffer[128];\n", start = kThread;
