@@ -8,8 +8,6 @@
 #include "compiler/kernels/MatmulEpilogue.h"
 #include "compiler/kernels/MatmulStage.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
-
 using namespace mlir;
 using llvm::SmallVector;
 

@@ -6,6 +6,8 @@
 
 #include "compiler/kernels/Matmul.h"
 
+#include "llvm/ADT/STLFunctionalExtras.h"
+
 namespace fourfold {
 namespace compiler {
 

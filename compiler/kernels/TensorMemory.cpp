@@ -3,6 +3,7 @@
 
 #include "compiler/kernels/TensorMemory.h"
 
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 
 #include "llvm/Support/FormatVariadic.h"

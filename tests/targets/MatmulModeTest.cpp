@@ -8,7 +8,6 @@
 
 #include "dialect/MmaModel.h"
 
-#include <algorithm>
 #include <cmath>
 
 using namespace fourfold;
@@ -69,9 +68,8 @@ Operand makeOperand(int rows, int k, Format format, Spread spread, uint32_t seed
   Operand operand;
   operand.codes.resize(static_cast<size_t>(rows * paddedK));
   operand.scales.resize(static_cast<size_t>(rows * paddedK / 16));
-  // At least a byte: there are no allocations of none.
-  operand.packed.resize(static_cast<size_t>(std::max<int64_t>(1, rows * numerics::codesPitch(k))));
-  operand.tiled.resize(static_cast<size_t>(std::max<int64_t>(1, numerics::scaleBytes(rows, k, block))));
+  operand.packed.resize(static_cast<size_t>(rows * numerics::codesPitch(k)));
+  operand.tiled.resize(static_cast<size_t>(numerics::scaleBytes(rows, k, block)));
   for (int row = 0; row < rows; ++row) {
     for (int i = 0; i < k; ++i) {
       uint32_t bits = random.next();
@@ -184,10 +182,8 @@ TEST_P(MatmulModeTest, FollowsTheModel) {
             run(text, {m, n, k, format, spread}, tile);
         if (tile.tileN > 128) // both of its rows of scale tiles, and the second alone in part
           run(text, {130, 400, 200, format, spread}, tile);
-        if (tile.isTensorMemory) { // the ring more than twice around, its mbarriers' phases with it; and no K at all
+        if (tile.isTensorMemory) // the ring more than twice around, its mbarriers' phases with it
           run(text, {17, 70, 2600, format, spread}, tile);
-          run(text, {5, 9, 0, format, Spread::Narrow}, tile);
-        }
       }
     }
 }
