@@ -92,5 +92,17 @@ void buildStoreRows(gpu::GPUModuleOp module, llvm::StringRef name, const RowSour
   k.finish();
 }
 
+void buildCopy(gpu::GPUModuleOp module, llvm::StringRef name, int bytes) {
+  auto global = LLVM::LLVMPointerType::get(module.getContext(), 1);
+  auto i64 = IntegerType::get(module.getContext(), 64);
+  KernelBuilder k(module, name, {global, global, i64}, kRowThreads);
+  Val item = k.toI64(k.blockId(0)) * kRowThreads + k.toI64(k.threadId());
+  Type type = k.ir().getIntegerType(8 * static_cast<unsigned>(bytes));
+  k.ifThen(item < k.param(2), [&] {
+    k.store(k.load(type, k.offset(k.param(0), item * bytes), bytes), k.offset(k.param(1), item * bytes), bytes);
+  });
+  k.finish();
+}
+
 } // namespace compiler
 } // namespace fourfold
