@@ -6,7 +6,7 @@ BUILD ?= build
 JOBS ?= $(shell tools/build-jobs)
 PREFIX ?= /usr/local
 
-.PHONY: help setup build demo check check-fast check-sanitize bench gpu-bundle install format generated clean
+.PHONY: help setup build demo check check-fast check-sanitize bench gpu-bundle wheel install format generated clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ generated: build ## write generated/ anew with the compiler
 
 gpu-bundle: build ## pack the tools that tools/gpu-check needs on a machine with a GPU
 	@tools/gpu-bundle --build $(BUILD)
+
+wheel: build ## pack the Python package, with library, compiler and recipes, into build/wheel
+	@tools/wheel --build $(BUILD)
 
 format: ## format the sources
 	@git ls-files '*.cpp' '*.h' | xargs clang-format -i

@@ -6,11 +6,20 @@ include_directories(${PROJECT_SOURCE_DIR})
 # Code that TableGen writes has warnings of its own.
 include_directories(SYSTEM ${PROJECT_BINARY_DIR})
 
+# fourfold_build_quickly(<target>...): for code whose own work takes milliseconds. -O1 halves the time that building it takes, most of which
+# is spent on the templates of MLIR, CLI11, GoogleTest and fmt.
+function(fourfold_build_quickly)
+  foreach(target ${ARGN})
+    target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
+  endforeach()
+endfunction()
+
 # fourfold_add_gtest(<name> SOURCES ... LIBS ...): a GoogleTest program, registered with ctest as one test.
 function(fourfold_add_gtest name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
   find_package(GTest REQUIRED)
   add_executable(${name} ${ARG_SOURCES})
+  fourfold_build_quickly(${name})
   target_link_libraries(${name} PRIVATE ${ARG_LIBS} GTest::gtest GTest::gtest_main Threads::Threads)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_compile_definitions(${name} PRIVATE FOURFOLD_SOURCE_DIR="${PROJECT_SOURCE_DIR}"

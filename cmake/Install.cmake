@@ -12,6 +12,8 @@ install(TARGETS fourfold_libcuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/fou
 install(DIRECTORY runtime/include/fourfold DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 # Where the library looks: share/fourfold/recipes next to the folder it is in.
 install(DIRECTORY kernels_spec/ DESTINATION ${CMAKE_INSTALL_DATADIR}/fourfold/recipes)
+# PYTHONPATH=PREFIX/share/fourfold/python finds the library of the prefix.
+install(DIRECTORY python/fourfold DESTINATION ${CMAKE_INSTALL_DATADIR}/fourfold/python PATTERN "__pycache__" EXCLUDE)
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 if(FOURFOLD_BUILD_COMPILER)
   # These two link LLVM's shared library, where it is.

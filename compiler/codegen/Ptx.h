@@ -6,6 +6,7 @@
 
 #include "compiler/targets/Target.h"
 
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/IR/DialectRegistry.h"
 
 #include <string>

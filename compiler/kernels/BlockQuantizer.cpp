@@ -5,6 +5,8 @@
 
 #include "compiler/kernels/Philox.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
 using namespace mlir;
 using llvm::SmallVector;
 

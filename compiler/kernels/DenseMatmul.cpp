@@ -9,6 +9,8 @@
 
 #include "compiler/kernels/MatmulEpilogue.h"
 
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+
 using namespace mlir;
 using llvm::SmallVector;
 
@@ -124,10 +126,10 @@ llvm::ArrayRef<DenseTile> denseTiles() {
   return tiles;
 }
 
-void buildDenseMatmul(gpu::GPUModuleOp module, llvm::StringRef name, Type elementType, int axisA, int axisB,
+void buildDenseMatmul(KernelModule module, llvm::StringRef name, Type elementType, int axisA, int axisB,
                       const DenseTile &tile, const ElementRegion &epilogue) {
-  auto global = LLVM::LLVMPointerType::get(module.getContext(), 1);
-  auto i32 = IntegerType::get(module.getContext(), 32);
+  auto global = globalPointerType(module->getContext());
+  auto i32 = IntegerType::get(module->getContext(), 32);
   SmallVector<Type> params(3, global);
   params.append(3, i32);
   params.append(epilogue.operands.size(), global);

@@ -30,7 +30,7 @@ llvm::ArrayRef<DenseTile> denseTiles();
 ///
 /// Parameters: A, B (`elementType`), out, M, N, K (i32), then one pointer for each epilogue operand.
 /// Grid: ceil(M / tileM) * ceil(N / tileN) blocks.
-void buildDenseMatmul(mlir::gpu::GPUModuleOp module, llvm::StringRef name, mlir::Type elementType, int axisA, int axisB,
+void buildDenseMatmul(KernelModule module, llvm::StringRef name, mlir::Type elementType, int axisA, int axisB,
                       const DenseTile &tile, const ElementRegion &epilogue);
 
 } // namespace compiler

@@ -27,9 +27,9 @@ static Val decodeScale(KernelBuilder &k, const Target &target, Format format, Va
   return k.select(equals(byte, 0xff), notANumber, value);
 }
 
-void buildDequantize(gpu::GPUModuleOp module, llvm::StringRef name, const Target &target, Format format, int axis) {
-  auto global = LLVM::LLVMPointerType::get(module.getContext(), 1);
-  auto i32 = IntegerType::get(module.getContext(), 32);
+void buildDequantize(KernelModule module, llvm::StringRef name, const Target &target, Format format, int axis) {
+  auto global = globalPointerType(module->getContext());
+  auto i32 = IntegerType::get(module->getContext(), 32);
   bool isNVFP4 = format == Format::NVFP4;
   SmallVector<Type> params(isNVFP4 ? 4 : 3, global);
   params.append(2, i32);

@@ -15,7 +15,7 @@ inline constexpr int kDequantizeThreads = 256;
 /// out[row, k] = value of the code (Numerics.h, nvfp4Decode, mxfp4Decode) of a matrix stored rows by K; with `axis` 0 out[k, row].
 ///
 /// Parameters: codes, scales, [amax: nvfp4], out (f32), rows, K (i32). Grid: one thread a block of a row.
-void buildDequantize(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const Target &target, Format format, int axis);
+void buildDequantize(KernelModule module, llvm::StringRef name, const Target &target, Format format, int axis);
 
 } // namespace compiler
 } // namespace fourfold

@@ -3,6 +3,10 @@
 
 #include "compiler/kernels/KernelBuilder.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
@@ -71,30 +75,33 @@ Val equals(Val lhs, int64_t rhs) {
 Val umax(Val lhs, Val rhs) { return integer<arith::MaxUIOp>(lhs, rhs); }
 Val umin(Val lhs, Val rhs) { return integer<arith::MinUIOp>(lhs, rhs); }
 
-KernelBuilder::KernelBuilder(gpu::GPUModuleOp module, llvm::StringRef name, llvm::ArrayRef<Type> params, int numThreads)
-    : builder(module.getContext()), location(module.getLoc()), module(module) {
-  builder.setInsertionPointToEnd(module.getBody());
+Type globalPointerType(MLIRContext *context) { return LLVM::LLVMPointerType::get(context, 1); }
+
+KernelBuilder::KernelBuilder(KernelModule module, llvm::StringRef name, llvm::ArrayRef<Type> params, int numThreads)
+    : builder(module->getContext()), location(module->getLoc()), module(module) {
+  builder.setInsertionPointToEnd(cast<gpu::GPUModuleOp>(module).getBody());
   auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context()), params);
-  function = LLVM::LLVMFuncOp::create(builder, location, name, type);
+  auto kernel = LLVM::LLVMFuncOp::create(builder, location, name, type);
+  function = kernel;
   function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), builder.getUnitAttr());
   function->setAttr(NVVM::NVVMDialect::getMaxntidAttrName(), builder.getDenseI32ArrayAttr({numThreads}));
   // Every buffer is its own allocation: without this each store would order all later loads.
   for (unsigned i = 0; i < params.size(); ++i)
     if (isa<LLVM::LLVMPointerType>(params[i]))
-      function.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), builder.getUnitAttr());
-  builder.setInsertionPointToStart(function.addEntryBlock(builder));
+      kernel.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(), builder.getUnitAttr());
+  builder.setInsertionPointToStart(kernel.addEntryBlock(builder));
 }
 
 void KernelBuilder::mayAlias(unsigned param) {
-  function.removeArgAttr(param, LLVM::LLVMDialect::getNoAliasAttrName());
+  cast<LLVM::LLVMFuncOp>(function).removeArgAttr(param, LLVM::LLVMDialect::getNoAliasAttrName());
 }
 
 void KernelBuilder::finish() { LLVM::ReturnOp::create(builder, location, ValueRange()); }
 
-Type KernelBuilder::globalPtr() { return LLVM::LLVMPointerType::get(context(), 1); }
+Type KernelBuilder::globalPtr() { return globalPointerType(context()); }
 Type KernelBuilder::sharedPtr() { return LLVM::LLVMPointerType::get(context(), 3); }
 
-Val KernelBuilder::param(unsigned index) { return wrap(function.getArgument(index)); }
+Val KernelBuilder::param(unsigned index) { return wrap(cast<LLVM::LLVMFuncOp>(function).getArgument(index)); }
 
 Val KernelBuilder::c32(int64_t value) {
   return wrap(arith::ConstantOp::create(builder, location, builder.getI32IntegerAttr(static_cast<int32_t>(value))));
@@ -124,10 +131,11 @@ Val KernelBuilder::blockId(int axis) {
 
 Val KernelBuilder::shared(unsigned alignment) {
   constexpr llvm::StringLiteral name = "fourfold_shared";
-  auto global = module.lookupSymbol<LLVM::GlobalOp>(name);
+  auto kernels = cast<gpu::GPUModuleOp>(module);
+  auto global = kernels.lookupSymbol<LLVM::GlobalOp>(name);
   if (!global) {
     OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(module.getBody());
+    builder.setInsertionPointToStart(kernels.getBody());
     global = LLVM::GlobalOp::create(builder, location, LLVM::LLVMArrayType::get(i8(), 0), /*isConstant=*/false,
                                     LLVM::Linkage::External, name, Attribute(), alignment, /*addrSpace=*/3);
   }

@@ -4,18 +4,28 @@
 #ifndef FOURFOLD_COMPILER_KERNELS_KERNELBUILDER_H
 #define FOURFOLD_COMPILER_KERNELS_KERNELBUILDER_H
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/GPU/IR/GPUDialect.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinTypes.h"
 
 #include <functional>
+
+// The dialects' own headers are large (NVVM's alone takes ten seconds to compile): they are included where ops are made.
+namespace mlir {
+namespace NVVM {
+enum class MMATypes : uint32_t;
+} // namespace NVVM
+} // namespace mlir
 
 namespace fourfold {
 namespace compiler {
 
 class KernelBuilder;
+
+/// The gpu.module that kernels are built in.
+using KernelModule = mlir::Operation *;
+
+/// The type of an address in global memory.
+mlir::Type globalPointerType(mlir::MLIRContext *context);
 
 /// An SSA value with operators. Integers are i32 or i64: division, remainder, shifts right and comparisons named `u...` are
 /// unsigned, the others signed. Floats are f32. The right operand may be a C++ number.
@@ -68,7 +78,7 @@ Val umin(Val lhs, Val rhs);
 class KernelBuilder {
 public:
   /// Starts kernel `name` with `numThreads` threads a block in `module`; the insertion point is its body.
-  KernelBuilder(mlir::gpu::GPUModuleOp module, llvm::StringRef name, llvm::ArrayRef<mlir::Type> params, int numThreads);
+  KernelBuilder(KernelModule module, llvm::StringRef name, llvm::ArrayRef<mlir::Type> params, int numThreads);
 
   /// Takes back the promise that a pointer parameter's memory is reached through no other.
   void mayAlias(unsigned param);
@@ -169,8 +179,9 @@ public:
 private:
   mlir::OpBuilder builder;
   mlir::Location location;
-  mlir::gpu::GPUModuleOp module;
-  mlir::LLVM::LLVMFuncOp function;
+  KernelModule module;
+  /// The llvm.func.
+  mlir::Operation *function;
 };
 
 } // namespace compiler

@@ -10,6 +10,8 @@
 #include "compiler/kernels/MatmulEpilogue.h"
 #include "compiler/kernels/MatmulStage.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
 using namespace mlir;
 using llvm::SmallVector;
 
@@ -207,10 +209,10 @@ void MatmulGenerator::build() {
                llvm::ArrayRef<Val>(results).drop_front(2));
 }
 
-void buildMatmul(gpu::GPUModuleOp module, llvm::StringRef name, const Target &target, Format format,
+void buildMatmul(KernelModule module, llvm::StringRef name, const Target &target, Format format,
                  const MatmulTile &tile, const ElementRegion &epilogue, MatmulMode mode) {
-  auto global = LLVM::LLVMPointerType::get(module.getContext(), 1);
-  auto i32 = IntegerType::get(module.getContext(), 32);
+  auto global = globalPointerType(module->getContext());
+  auto i32 = IntegerType::get(module->getContext(), 32);
   SmallVector<Type> params(format == Format::NVFP4 ? 7 : 5, global);
   params.append(3, i32);
   params.append(epilogue.operands.size(), global);

@@ -34,7 +34,7 @@ llvm::ArrayRef<MatmulTile> matmulTiles(const Target &target, MatmulMode mode);
 ///
 /// Parameters: codes and scales of A, codes and scales of B, [amax of A, amax of B: nvfp4], out, M, N, K (i32), then one pointer
 /// for each epilogue operand. Grid: ceil(M / tileM) * ceil(N / tileN) blocks.
-void buildMatmul(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const Target &target, Format format,
+void buildMatmul(KernelModule module, llvm::StringRef name, const Target &target, Format format,
                  const MatmulTile &tile, const ElementRegion &epilogue, MatmulMode mode);
 
 } // namespace compiler

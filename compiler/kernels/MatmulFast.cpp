@@ -11,6 +11,8 @@
 #include "compiler/kernels/CodeDequantizer.h"
 #include "compiler/kernels/MatmulStage.h"
 
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+
 using namespace mlir;
 using llvm::SmallVector;
 

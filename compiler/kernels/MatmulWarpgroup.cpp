@@ -17,6 +17,8 @@
 #include "compiler/kernels/CodeDequantizer.h"
 #include "compiler/kernels/MatmulStage.h"
 
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+
 using namespace mlir;
 using llvm::SmallVector;
 

@@ -84,9 +84,9 @@ void contractRows(KernelBuilder &k, Type elementType, const Operands &operands) 
 
 } // namespace
 
-void buildMatvec(gpu::GPUModuleOp module, llvm::StringRef name, Type elementType, int axis) {
-  auto global = LLVM::LLVMPointerType::get(module.getContext(), 1);
-  auto i32 = IntegerType::get(module.getContext(), 32);
+void buildMatvec(KernelModule module, llvm::StringRef name, Type elementType, int axis) {
+  auto global = globalPointerType(module->getContext());
+  auto i32 = IntegerType::get(module->getContext(), 32);
   KernelBuilder k(module, name, {global, global, global, i32, i32}, kWarps * 32);
   Operands operands = {k.param(0), k.param(1), k.param(2), k.param(3), k.param(4)};
   if (axis == 1)

@@ -19,7 +19,7 @@ inline constexpr int kMatvecColumns = 32;
 ///
 /// Parameters: matrix (`elementType`, row-major), vector (f32), out (f32), rows, columns (i32). 256 threads.
 /// Grid: ceil(rows / 8) for axis 1, ceil(columns / 32) for axis 0.
-void buildMatvec(mlir::gpu::GPUModuleOp module, llvm::StringRef name, mlir::Type elementType, int axis);
+void buildMatvec(KernelModule module, llvm::StringRef name, mlir::Type elementType, int axis);
 
 } // namespace compiler
 } // namespace fourfold

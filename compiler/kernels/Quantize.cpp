@@ -6,17 +6,19 @@
 
 #include "compiler/kernels/Quantize.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
 using namespace mlir;
 using llvm::SmallVector;
 
 namespace fourfold {
 namespace compiler {
 
-void buildQuantize(gpu::GPUModuleOp module, llvm::StringRef name, const Target &target, const RowSource &source,
+void buildQuantize(KernelModule module, llvm::StringRef name, const Target &target, const RowSource &source,
                    const QuantizeConfig &config) {
-  SmallVector<Type> params = source.paramTypes(module.getContext());
+  SmallVector<Type> params = source.paramTypes(module->getContext());
   unsigned firstParam = static_cast<unsigned>(params.size());
-  params.append(config.numParams(), LLVM::LLVMPointerType::get(module.getContext(), 1));
+  params.append(config.numParams(), globalPointerType(module->getContext()));
   KernelBuilder k(module, name, params, kRowThreads);
   RowReader reader(k, source, 0);
   BlockQuantizer quantizer(k, target, config, firstParam);
@@ -55,10 +57,10 @@ static std::pair<Val, Val> placeSixteen(KernelBuilder &k, const RowReader &reade
   return {item / perRow, (item % perRow) * 16};
 }
 
-void buildAmax(gpu::GPUModuleOp module, llvm::StringRef name, const RowSource &source, llvm::ArrayRef<int> hadamardSigns) {
-  SmallVector<Type> params = source.paramTypes(module.getContext());
+void buildAmax(KernelModule module, llvm::StringRef name, const RowSource &source, llvm::ArrayRef<int> hadamardSigns) {
+  SmallVector<Type> params = source.paramTypes(module->getContext());
   unsigned amaxParam = static_cast<unsigned>(params.size());
-  params.push_back(LLVM::LLVMPointerType::get(module.getContext(), 1));
+  params.push_back(globalPointerType(module->getContext()));
   KernelBuilder k(module, name, params, kRowThreads);
   RowReader reader(k, source, 0);
   auto [row, column] = placeSixteen(k, reader);
@@ -69,11 +71,11 @@ void buildAmax(gpu::GPUModuleOp module, llvm::StringRef name, const RowSource &s
   k.finish();
 }
 
-void buildStoreRows(gpu::GPUModuleOp module, llvm::StringRef name, const RowSource &source,
+void buildStoreRows(KernelModule module, llvm::StringRef name, const RowSource &source,
                     llvm::ArrayRef<int> hadamardSigns, Type elementType) {
-  SmallVector<Type> params = source.paramTypes(module.getContext());
+  SmallVector<Type> params = source.paramTypes(module->getContext());
   unsigned toParam = static_cast<unsigned>(params.size());
-  params.push_back(LLVM::LLVMPointerType::get(module.getContext(), 1));
+  params.push_back(globalPointerType(module->getContext()));
   KernelBuilder k(module, name, params, kRowThreads);
   RowReader reader(k, source, 0);
   auto [row, column] = placeSixteen(k, reader);
@@ -92,9 +94,9 @@ void buildStoreRows(gpu::GPUModuleOp module, llvm::StringRef name, const RowSour
   k.finish();
 }
 
-void buildCopy(gpu::GPUModuleOp module, llvm::StringRef name, int bytes) {
-  auto global = LLVM::LLVMPointerType::get(module.getContext(), 1);
-  auto i64 = IntegerType::get(module.getContext(), 64);
+void buildCopy(KernelModule module, llvm::StringRef name, int bytes) {
+  auto global = globalPointerType(module->getContext());
+  auto i64 = IntegerType::get(module->getContext(), 64);
   KernelBuilder k(module, name, {global, global, i64}, kRowThreads);
   Val item = k.toI64(k.blockId(0)) * kRowThreads + k.toI64(k.threadId());
   Type type = k.ir().getIntegerType(8 * static_cast<unsigned>(bytes));

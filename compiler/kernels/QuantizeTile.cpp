@@ -156,12 +156,12 @@ void TileGenerator::build() {
   columnPass();
 }
 
-void buildAmaxColumns(gpu::GPUModuleOp module, llvm::StringRef name, const RowSource &source,
+void buildAmaxColumns(KernelModule module, llvm::StringRef name, const RowSource &source,
                       llvm::ArrayRef<int> hadamardSigns, bool plain) {
   constexpr int kBlock = 16;
-  SmallVector<Type> params = source.paramTypes(module.getContext());
+  SmallVector<Type> params = source.paramTypes(module->getContext());
   unsigned amaxParam = static_cast<unsigned>(params.size());
-  params.append(plain ? 2 : 1, LLVM::LLVMPointerType::get(module.getContext(), 1));
+  params.append(plain ? 2 : 1, globalPointerType(module->getContext()));
   KernelBuilder k(module, name, params, kThreads);
   SharedTile tile(k, source);
   Val plainAmax = k.c32(0), transformedAmax = k.c32(0);
@@ -179,12 +179,12 @@ void buildAmaxColumns(gpu::GPUModuleOp module, llvm::StringRef name, const RowSo
   k.finish();
 }
 
-void buildStoreColumns(gpu::GPUModuleOp module, llvm::StringRef name, const RowSource &source,
+void buildStoreColumns(KernelModule module, llvm::StringRef name, const RowSource &source,
                        llvm::ArrayRef<int> hadamardSigns) {
   constexpr int kBlock = 16;
-  SmallVector<Type> params = source.paramTypes(module.getContext());
+  SmallVector<Type> params = source.paramTypes(module->getContext());
   unsigned toParam = static_cast<unsigned>(params.size());
-  params.push_back(LLVM::LLVMPointerType::get(module.getContext(), 1));
+  params.push_back(globalPointerType(module->getContext()));
   KernelBuilder k(module, name, params, kThreads);
   SharedTile tile(k, source);
   tile.read(kBlock, SharedTile::rowsPerStep(kBlock, /*square=*/false), kBlock, [](llvm::ArrayRef<Val>, Val, Val) {});
@@ -204,11 +204,11 @@ void buildStoreColumns(gpu::GPUModuleOp module, llvm::StringRef name, const RowS
   k.finish();
 }
 
-void buildQuantizeTile(gpu::GPUModuleOp module, llvm::StringRef name, const Target &target, const RowSource &source,
+void buildQuantizeTile(KernelModule module, llvm::StringRef name, const Target &target, const RowSource &source,
                        const std::optional<QuantizeConfig> &rows, const QuantizeConfig &columns) {
-  SmallVector<Type> params = source.paramTypes(module.getContext());
+  SmallVector<Type> params = source.paramTypes(module->getContext());
   unsigned firstParam = static_cast<unsigned>(params.size());
-  params.append((rows ? rows->numParams() : 0) + columns.numParams(), LLVM::LLVMPointerType::get(module.getContext(), 1));
+  params.append((rows ? rows->numParams() : 0) + columns.numParams(), globalPointerType(module->getContext()));
   KernelBuilder k(module, name, params, kThreads);
   TileGenerator(k, target, source, rows, columns, firstParam).build();
   k.finish();

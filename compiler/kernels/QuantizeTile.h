@@ -24,20 +24,20 @@ inline constexpr int kQuantizeTileBytes = kQuantizeTileRows * (kQuantizeTileColu
 /// ceil(rows / 128), so that padding is written too.
 ///
 /// Blocks of 16x16 along the columns exclude a transform there: their magnitudes are those of the tile.
-void buildQuantizeTile(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const Target &target, const RowSource &source,
+void buildQuantizeTile(KernelModule module, llvm::StringRef name, const Target &target, const RowSource &source,
                        const std::optional<QuantizeConfig> &rows, const QuantizeConfig &columns);
 
 /// The largest finite magnitude of the transform along the columns of a row source (fp4.hadamard, axis 0), and with `plain` also that of
 /// the source itself: one read for both.
 ///
 /// Parameters: the source's, then the transform's amax, [the source's], zero before. Shared memory and grid: as buildQuantizeTile.
-void buildAmaxColumns(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const RowSource &source,
+void buildAmaxColumns(KernelModule module, llvm::StringRef name, const RowSource &source,
                       llvm::ArrayRef<int> hadamardSigns, bool plain);
 
 /// Stores the transform along the columns of a row source as f32, its rows padded to 16.
 ///
 /// Parameters: the source's, then the destination. Shared memory and grid: as buildQuantizeTile.
-void buildStoreColumns(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const RowSource &source,
+void buildStoreColumns(KernelModule module, llvm::StringRef name, const RowSource &source,
                        llvm::ArrayRef<int> hadamardSigns);
 
 } // namespace compiler

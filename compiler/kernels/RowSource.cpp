@@ -10,7 +10,7 @@ namespace fourfold {
 namespace compiler {
 
 SmallVector<Type> RowSource::paramTypes(MLIRContext *context) const {
-  auto global = LLVM::LLVMPointerType::get(context, 1);
+  auto global = globalPointerType(context);
   auto i32 = IntegerType::get(context, 32);
   SmallVector<Type> types = {global, i32, i32};
   types.append((centred ? 1 : 0) + (masked ? 1 : 0) + prologue.operands.size(), global);

@@ -32,10 +32,10 @@ Val combine(KernelBuilder &k, int quantity, Val lhs, Val rhs) {
 
 } // namespace
 
-void buildColumnPartials(gpu::GPUModuleOp module, llvm::StringRef name, const RowSource &source) {
-  SmallVector<Type> params = source.paramTypes(module.getContext());
+void buildColumnPartials(KernelModule module, llvm::StringRef name, const RowSource &source) {
+  SmallVector<Type> params = source.paramTypes(module->getContext());
   unsigned partialsParam = static_cast<unsigned>(params.size());
-  params.push_back(LLVM::LLVMPointerType::get(module.getContext(), 1));
+  params.push_back(globalPointerType(module->getContext()));
   KernelBuilder k(module, name, params, kWarps * 32);
   RowReader reader(k, source, 0);
 
@@ -145,9 +145,9 @@ Val residualAmaxBits(KernelBuilder &k, Val least, Val greatest, Val mean) {
 
 } // namespace
 
-void buildColumnTotals(gpu::GPUModuleOp module, llvm::StringRef name, bool counted) {
-  auto global = LLVM::LLVMPointerType::get(module.getContext(), 1);
-  auto i32 = IntegerType::get(module.getContext(), 32);
+void buildColumnTotals(KernelModule module, llvm::StringRef name, bool counted) {
+  auto global = globalPointerType(module->getContext());
+  auto i32 = IntegerType::get(module->getContext(), 32);
   KernelBuilder k(module, name, {global, global, i32, i32}, kFinalizeThreads);
   Val rows = k.param(2), columns = k.param(3);
   Val column = k.blockId(0) * kFinalizeThreads + k.threadId();
@@ -162,10 +162,10 @@ void buildColumnTotals(gpu::GPUModuleOp module, llvm::StringRef name, bool count
   k.finish();
 }
 
-void buildMeanOfTotals(gpu::GPUModuleOp module, llvm::StringRef name, bool amax) {
-  auto global = LLVM::LLVMPointerType::get(module.getContext(), 1);
+void buildMeanOfTotals(KernelModule module, llvm::StringRef name, bool amax) {
+  auto global = globalPointerType(module->getContext());
   SmallVector<Type> params(amax ? 3 : 2, global);
-  params.push_back(IntegerType::get(module.getContext(), 32));
+  params.push_back(IntegerType::get(module->getContext(), 32));
   KernelBuilder k(module, name, params, kFinalizeThreads);
   Val columns = k.param(amax ? 3 : 2);
   Val column = k.blockId(0) * kFinalizeThreads + k.threadId();
@@ -185,9 +185,9 @@ void buildMeanOfTotals(gpu::GPUModuleOp module, llvm::StringRef name, bool amax)
   k.finish();
 }
 
-void buildFinalizeColumns(gpu::GPUModuleOp module, llvm::StringRef name, bool mean, bool amax, bool counted) {
-  auto global = LLVM::LLVMPointerType::get(module.getContext(), 1);
-  auto i32 = IntegerType::get(module.getContext(), 32);
+void buildFinalizeColumns(KernelModule module, llvm::StringRef name, bool mean, bool amax, bool counted) {
+  auto global = globalPointerType(module->getContext());
+  auto i32 = IntegerType::get(module->getContext(), 32);
   SmallVector<Type> params(amax ? 3 : 2, global);
   params.append(2, i32);
   KernelBuilder k(module, name, params, kFinalizeThreads);

@@ -20,25 +20,25 @@ inline constexpr int kFinalizeThreads = 128;
 /// it keeps, as a fourth.
 ///
 /// Parameters: the source's (not centred), then partials (f32). Grid: ceil(columns / 256) x ceil(rows / 128).
-void buildColumnPartials(mlir::gpu::GPUModuleOp module, llvm::StringRef name, const RowSource &source);
+void buildColumnPartials(KernelModule module, llvm::StringRef name, const RowSource &source);
 
 /// Second level: chunks added in order. With `mean` the result is the sum divided by the number of rows, or of those counted; with `amax` the largest
 /// finite |x - mean| of every column, which rounding's monotonicity puts at the column's minimum or maximum, goes to the tensor's
 /// amax by atomic maximum.
 ///
 /// Parameters: partials, result (f32, a column each), [amax], rows, columns (i32). Grid: ceil(columns / 128).
-void buildFinalizeColumns(mlir::gpu::GPUModuleOp module, llvm::StringRef name, bool mean, bool amax, bool counted);
+void buildFinalizeColumns(KernelModule module, llvm::StringRef name, bool mean, bool amax, bool counted);
 
 /// Second level where several ranks have rows: totals[sum, count, max, -min][column]. The first half is then added up over ranks, of the
 /// second the maximum taken.
 ///
 /// Parameters: partials, totals, rows, columns (i32). Grid: ceil(columns / 128).
-void buildColumnTotals(mlir::gpu::GPUModuleOp module, llvm::StringRef name, bool counted);
+void buildColumnTotals(KernelModule module, llvm::StringRef name, bool counted);
 
 /// Mean and, with `amax`, the residual's amax from totals.
 ///
 /// Parameters: totals, mean, [amax], columns (i32). Grid: ceil(columns / 128).
-void buildMeanOfTotals(mlir::gpu::GPUModuleOp module, llvm::StringRef name, bool amax);
+void buildMeanOfTotals(KernelModule module, llvm::StringRef name, bool amax);
 
 } // namespace compiler
 } // namespace fourfold

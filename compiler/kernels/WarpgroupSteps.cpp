@@ -3,6 +3,8 @@
 
 #include "compiler/kernels/KernelBuilder.h"
 
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;

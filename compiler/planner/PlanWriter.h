@@ -71,7 +71,7 @@ mlir::FailureOr<plan::ElementType> planElementType(mlir::Type type);
 /// Writes launches with their kernels and buffers, one function a kernel kind. Kernels that several launches share are built once.
 class PlanWriter {
 public:
-  PlanWriter(plan::Plan &plan, mlir::gpu::GPUModuleOp kernels, const Target &target, const Shapes &shapes)
+  PlanWriter(plan::Plan &plan, KernelModule kernels, const Target &target, const Shapes &shapes)
       : plan(plan), kernels(kernels), target(target), shapes(shapes) {}
 
   // Buffers.
@@ -136,7 +136,7 @@ private:
                  std::vector<plan::Argument> args);
 
   plan::Plan &plan;
-  mlir::gpu::GPUModuleOp kernels;
+  KernelModule kernels;
   const Target &target;
   const Shapes &shapes;
   llvm::DenseMap<mlir::Value, int> tensors;

@@ -8,6 +8,7 @@
 #include "plan/Plan.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 
 namespace fourfold {
 namespace compiler {

@@ -5,6 +5,8 @@
 
 #include "compiler/targets/SoftwareConversions.h"
 
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+
 using namespace mlir;
 
 namespace fourfold {

@@ -20,12 +20,13 @@ static std::vector<std::string> candidates() {
   namespace fs = std::filesystem;
   std::vector<std::string> paths;
   std::error_code error;
-  fs::path executable = fs::read_symlink("/proc/self/exe", error);
-  if (!error)
-    paths.push_back((executable.parent_path().parent_path() / "lib" / kPluginName).string());
+  // Beside this library first: an interpreter that loads it may lie in a prefix with another version.
   Dl_info info;
   if (dladdr(reinterpret_cast<void *>(&candidates), &info) && info.dli_fname)
     paths.push_back((fs::absolute(info.dli_fname, error).parent_path() / kPluginName).string());
+  fs::path executable = fs::read_symlink("/proc/self/exe", error);
+  if (!error)
+    paths.push_back((executable.parent_path().parent_path() / "lib" / kPluginName).string());
   paths.push_back(kPluginName);
   return paths;
 }

@@ -35,13 +35,14 @@ static std::vector<std::string> recipeFolders() {
   fs::path executable = fs::read_symlink("/proc/self/exe", error);
   Dl_info info;
   std::vector<fs::path> prefixes;
-  if (!error)
-    prefixes.push_back(executable.parent_path().parent_path());
+  // This library's prefix first, as for the compiler plug-in.
   if (dladdr(reinterpret_cast<void *>(&recipeFolders), &info) && info.dli_fname) {
     fs::path library = fs::canonical(info.dli_fname, error);
     if (!error)
       prefixes.push_back(library.parent_path().parent_path());
   }
+  if (!executable.empty())
+    prefixes.push_back(executable.parent_path().parent_path());
   for (const fs::path &prefix : prefixes) {
     std::string folder = (prefix / "share" / "fourfold" / "recipes").string();
     if (std::find(folders.begin(), folders.end(), folder) == folders.end())

@@ -56,12 +56,23 @@ def self_test():
     assert normalized("x  1.25 s\n") == normalized("x 3 s") != normalized("x 3 h")
 
 
+def interpreter(module):
+    """A Python that has a module: Debian's has Debian's packages, another that comes first in the path may not. None if there is none."""
+    for candidate in ("python3", "/usr/bin/python3"):
+        found = shutil.which(candidate)
+        if found and subprocess.run([found, "-c", f"import {module}"], capture_output=True).returncode == 0:
+            return found
+    return None
+
+
 def run_commands(path, text, source, build, folder):
     """What is wrong with the page's commands, and how many ran."""
     cuda = os.path.join(os.environ.get("CUDA_HOME", "/usr/local/cuda"), "bin")
     # A cache that begins empty, as the reader's.
     environment = {**os.environ, "PATH": os.pathsep.join((os.environ.get("PATH", ""), cuda)), "FOURFOLD_CACHE": "on",
                    "FOURFOLD_CACHE_DIR": os.path.join(folder, "cache")}
+    # Commands of Python run the package of the source tree with the library of this build.
+    environment.update(FOURFOLD_LIBRARY=str(build / "lib/libfourfold.so"), PYTHONDONTWRITEBYTECODE="1")
     problems, count = [], 0
     blocks = list(BLOCK.finditer(text))
     if sum(1 for block in blocks if block["output"] and block["expected"]) != text.count(OUTPUT):
@@ -71,6 +82,13 @@ def run_commands(path, text, source, build, folder):
         if any(word in command and not shutil.which(word, path=environment["PATH"]) for word in ("ptxas", "nvcc")):
             print(f"not run, no CUDA toolkit: {command}")
             continue
+        if "PYTHONPATH=python" in command:
+            module = "torch" if "torch" in command else "numpy"
+            python = interpreter(module)
+            if not python:
+                print(f"not run, no {module}: {command}")
+                continue
+            command = command.replace("python3", python)
         # `make` would build first, which has been done; two steps are enough to see that the demo runs.
         executed = command.replace("make demo", f"'{source}/tools/demo' --build '{build}' --steps 2")
         done = subprocess.run(["bash", "-euo", "pipefail", "-c", executed], cwd=folder, env=environment, capture_output=True, text=True,
@@ -111,7 +129,9 @@ def check_environment(readme, source):
         for file in (source / folder).rglob("*"):
             if file.suffix in (".cpp", ".h"):
                 read |= set(re.findall(r'(?:getenv|\bread)\("([A-Z][A-Z_]+)"\)', file.read_text()))
-    read -= {"PATH", "HOME", "TERM", "XDG_CACHE_HOME"}  # the system's own
+    for file in (source / "python").rglob("*.py"):
+        read |= set(re.findall(r'environ\.get\("([A-Z][A-Z_]+)"\)', file.read_text()))
+    read -= {"LD_LIBRARY_PATH", "PATH", "HOME", "TERM", "XDG_CACHE_HOME"}  # the system's own
     table = set(re.findall(r"^\| `([A-Z][A-Z_]+)` \|", readme, flags=re.M))
     return [f"README.md: {name} is {'read but not in the table' if name in read else 'in the table but not read'}"
             for name in sorted(read ^ table)]

@@ -6,7 +6,7 @@ source=${1:?usage: check_install.sh SOURCE BUILD}
 build=${2:?usage: check_install.sh SOURCE BUILD}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-unset FOURFOLD_JIT FOURFOLD_RECIPES LD_LIBRARY_PATH
+unset FOURFOLD_JIT FOURFOLD_RECIPES PYTHONPATH LD_LIBRARY_PATH
 
 cmake --install "$build" --prefix "$folder/first" > "$folder/log" || { cat "$folder/log" >&2; exit 1; }
 prefix=$folder/moved # nothing may remember where it was put
@@ -39,6 +39,13 @@ fi
 "$prefix/bin/fourfold" recipes | grep -q averis
 "$prefix/bin/fourfold" compile --recipe averis --target sm_120a --emit manifest > /dev/null
 "$prefix/bin/fourfold-opt" --version > /dev/null
+python=python3
+"$python" -c 'import numpy' 2> /dev/null || python=/usr/bin/python3
+# Python cannot load a library with AddressSanitizer, which must be in the program.
+if "$python" -c 'import numpy' 2> /dev/null && ! nm -D "$(find "$prefix" -name libfourfold.so)" | grep -q __asan; then
+  found=$(env -u FOURFOLD_LIBRARY PYTHONPATH="$prefix/share/fourfold/python" "$python" -m fourfold doctor)
+  grep -q "library: $prefix/" <<< "$found" && grep -q 'compiler: works' <<< "$found" || { echo "install: the Python package: $found" >&2; exit 1; }
+fi
 # Exported symbols are ours alone: a second LLVM or another fmt in the process is not disturbed.
 library=$(find "$prefix" -name 'libfourfold.so')
 others=$(nm -D --defined-only --format=posix "$library" | awk '{ print $1 }' | grep -vE '^(fourfold|_ZN8fourfold|_ZNK8fourfold|_ZT[IVS]N8fourfold|_ZT[IVS]8fourfold|FOURFOLD)' || true)

@@ -75,8 +75,8 @@ public:
   struct Impl;
   Compiler() = default;
 
-  /// Opens the plug-in: `path` if given, else FOURFOLD_JIT, else libfourfold_jit.so in the folder ../lib of the
-  /// executable, in the folder of this library, or where the system's loader looks.
+  /// Opens the plug-in: `path` if given, else FOURFOLD_JIT, else libfourfold_jit.so in the folder of this library, in the folder ../lib of
+  /// the executable, or where the system's loader looks.
   static Status open(Compiler *compiler, const std::string &path = "");
   /// Loads the plug-in now. Not needed: whatever needs it loads it.
   Status load() const;

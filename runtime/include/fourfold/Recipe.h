@@ -29,7 +29,7 @@ struct RecipeInfo {
 /// The recipes that can be named, sorted; of several folders with one name the first that is looked in counts.
 FOURFOLD_API std::vector<RecipeInfo> listRecipes();
 /// The folder of a recipe. A name with a slash in it is the folder itself; others are looked for in the folders of
-/// FOURFOLD_RECIPES (separated by colons), then in share/fourfold/recipes next to the executable's or this library's folder.
+/// FOURFOLD_RECIPES (separated by colons), then in share/fourfold/recipes next to this library's or the executable's folder.
 FOURFOLD_API Status findRecipe(const std::string &nameOrFolder, std::string *folder);
 /// Reads a recipe's three specs, which `Compiler::link` makes one.
 FOURFOLD_API Status readRecipe(const std::string &nameOrFolder, const RecipeOptions &options, Recipe *recipe);

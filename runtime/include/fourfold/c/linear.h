@@ -1,74 +1,20 @@
-/* The linear layer for trainers in C, and for bindings of other languages: devices, memory, layers. Plain C11.
+/* The linear layer for trainers in C, and for bindings of other languages. Plain C11. Devices and memory are in device.h.
    SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-   The same layer as fourfold/linear.h, which says how calls follow each other and what they need. Differences:
-
-   - Every call but the sizes returns a FourfoldCode: FOURFOLD_OK, 0, or what kind of thing went wrong. The message is then
-     fourfoldLastMessage() of the same thread. Nothing throws, prints or aborts.
-   - Handles are made by ...Open, ...Create and ...Prepare and given back once by ...Close, ...Destroy and ...Release; null is
-     nothing to give back. A handle that others were made from may be given back before them. A null handle elsewhere is an
-     error, or 0 where a size is returned.
-   - Addresses are CUdeviceptr values, streams CUstream values; a null stream is the default stream. */
+   The same layer as fourfold/linear.h, which says how calls follow each other and what they need. Codes, messages, handles, addresses and
+   streams are as device.h says. */
 
 #ifndef FOURFOLD_C_LINEAR_H
 #define FOURFOLD_C_LINEAR_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "fourfold/c/device.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define FOURFOLD_C_API __attribute__((visibility("default")))
-
-/* As fourfold::StatusCode. */
-typedef enum FourfoldCode {
-  FOURFOLD_OK = 0,
-  FOURFOLD_INVALID_ARGUMENT = 1, /* the caller passed something that does not fit */
-  FOURFOLD_NOT_FOUND = 2,        /* a file, device, recipe or library does not exist */
-  FOURFOLD_UNSUPPORTED = 3,      /* known, but not built or not possible here */
-  FOURFOLD_COMPILE_ERROR = 4,    /* a spec or its kernels were rejected */
-  FOURFOLD_DEVICE_ERROR = 5,     /* the device or its driver reported an error */
-  FOURFOLD_OUT_OF_MEMORY = 6,    /* the device or the host has not enough memory */
-  FOURFOLD_IO_ERROR = 7,         /* a file could not be read or written */
-  FOURFOLD_INTERNAL_ERROR = 8    /* an exception inside the library */
-} FourfoldCode;
-
-typedef struct FourfoldDevice FourfoldDevice;
 typedef struct FourfoldLinear FourfoldLinear;
 typedef struct FourfoldLinearPlan FourfoldLinearPlan;
-
-/* What was asked, what was found and what to do, of the thread's last call that failed; "" if none did. Valid until the next one
-   fails. */
-FOURFOLD_C_API const char *fourfoldLastMessage(void);
-
-/* Devices and memory ----------------------------------------------------------------------------------------------------- */
-
-/* "cuda:N", "emulated:sm_120a", or "auto": the first GPU if there is one, else emulated. */
-FOURFOLD_C_API int fourfoldDeviceOpen(const char *name, FourfoldDevice **device);
-FOURFOLD_C_API void fourfoldDeviceClose(FourfoldDevice *device);
-/* "emulated:sm_120a"; valid as long as the handle. */
-FOURFOLD_C_API const char *fourfoldDeviceName(const FourfoldDevice *device);
-
-/* Aligned to 256 bytes, contents undefined. Memory that the program allocates with CUDA itself serves as well. */
-FOURFOLD_C_API int fourfoldAllocate(const FourfoldDevice *device, uint64_t bytes, uint64_t *address);
-FOURFOLD_C_API int fourfoldFree(const FourfoldDevice *device, uint64_t address);
-/* In stream order; both wait until the copy is done. */
-FOURFOLD_C_API int fourfoldCopyIn(const FourfoldDevice *device, uint64_t to, const void *from, uint64_t bytes, void *stream);
-FOURFOLD_C_API int fourfoldCopyOut(const FourfoldDevice *device, void *to, uint64_t from, uint64_t bytes, void *stream);
-/* Sets to zero, in stream order. */
-FOURFOLD_C_API int fourfoldClear(const FourfoldDevice *device, uint64_t address, uint64_t bytes, void *stream);
-/* Waits for a stream. */
-FOURFOLD_C_API int fourfoldSynchronize(const FourfoldDevice *device, void *stream);
-
-/* Layers ----------------------------------------------------------------------------------------------------------------- */
-
-/* How ranks combine values. */
-enum { FOURFOLD_REDUCE_SUM = 0, FOURFOLD_REDUCE_MAX = 1 };
-
-/* Combines `count` f32 values at `address` over all ranks in stream order, as ncclAllReduce does. Returns 0, or an error number. */
-typedef int (*FourfoldReduceHook)(void *user, void *stream, uint64_t address, uint64_t count, int operation);
 
 /* As fourfold::LinearDescriptor. Zero it, set structSize, then what is wanted. */
 typedef struct FourfoldLinearDescriptor {
@@ -116,6 +62,9 @@ typedef struct FourfoldLinearSizes {
   int32_t backwardReadsX;
   int32_t backwardReadsW;
 } FourfoldLinearSizes;
+
+/* The recipes that can be named, sorted, one a line: name, tabulator, folder. */
+FOURFOLD_C_API int fourfoldRecipeList(FourfoldText **recipes);
 
 /* Opens the compiler plug-in (FOURFOLD_JIT, or libfourfold_jit.so next to the library) and compiles the recipe. */
 FOURFOLD_C_API int fourfoldLinearCreate(const FourfoldDevice *device, const FourfoldLinearDescriptor *descriptor,

@@ -1,38 +1,18 @@
-// The C interface of devices, memory and the linear layer.
+// The C interface of the linear layer.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-#include "fourfold/Memory.h"
+#include "fourfold/Recipe.h"
 #include "fourfold/c/linear.h"
 #include "fourfold/linear.h"
+#include "runtime/c/Guard.h"
+#include "runtime/c/Hook.h"
 #include "runtime/linear/Struct.h"
 
-#include <exception>
-#include <new>
-
 using namespace fourfold;
-
-struct FourfoldDevice {
-  Device device;
-};
-
-namespace {
-
-/// What a C layer's hook is called with: C's type of the operation is int.
-struct Hook {
-  FourfoldReduceHook hook = nullptr;
-  void *user = nullptr;
-
-  static int call(void *self, void *stream, uint64_t address, uint64_t count, ReduceOperation operation) {
-    const auto *hook = static_cast<const Hook *>(self);
-    return hook->hook(hook->user, stream, address, count,
-                      operation == ReduceOperation::Max ? FOURFOLD_REDUCE_MAX : FOURFOLD_REDUCE_SUM);
-  }
-};
-
-} // namespace
+using c::guarded;
 
 struct FourfoldLinear {
-  Hook hook;
+  c::Hook hook;
   Linear linear;
 };
 
@@ -42,52 +22,11 @@ struct FourfoldLinearPlan {
 
 namespace {
 
-static_assert(static_cast<int>(StatusCode::IoError) == FOURFOLD_IO_ERROR);
 // One struct under two names, so that it is not copied member by member.
 static_assert(sizeof(FourfoldLinearTensors) == sizeof(LinearTensors) &&
               offsetof(FourfoldLinearTensors, x) == offsetof(LinearTensors, x) &&
               offsetof(FourfoldLinearTensors, db) == offsetof(LinearTensors, db) &&
               offsetof(FourfoldLinearTensors, workspace) == offsetof(LinearTensors, workspace));
-
-std::string &lastMessage() {
-  thread_local std::string message;
-  return message;
-}
-
-/// Runs a call; what it returns or throws becomes a code and the thread's message.
-template <typename Work>
-int guarded(Work work) noexcept {
-  try {
-    Status status = work();
-    if (status.ok())
-      return FOURFOLD_OK;
-    lastMessage() = status.message();
-    return static_cast<int>(status.code());
-  } catch (const std::bad_alloc &) {
-    lastMessage().clear();
-    try {
-      lastMessage() = "the host has not enough memory";
-    } catch (...) { // the code says it
-    }
-    return FOURFOLD_OUT_OF_MEMORY;
-  } catch (const std::exception &error) {
-    try {
-      lastMessage() = error.what();
-    } catch (...) {
-    }
-    return FOURFOLD_INTERNAL_ERROR;
-  } catch (...) {
-    return FOURFOLD_INTERNAL_ERROR;
-  }
-}
-
-Status missing(const char *what) {
-  return {StatusCode::InvalidArgument, std::string("argument '") + what + "' is null"};
-}
-
-#define FOURFOLD_REQUIRE(argument)                                                                                     \
-  if (!(argument))                                                                                                     \
-  return missing(#argument)
 
 /// Reads a C descriptor into the library's; `layer` gets the hook and must outlive the layer.
 Status readDescriptor(const FourfoldLinearDescriptor &given, FourfoldLinear *layer, LinearDescriptor *descriptor) {
@@ -103,7 +42,7 @@ Status readDescriptor(const FourfoldLinearDescriptor &given, FourfoldLinear *lay
   descriptor->mode = known.mode;
   if (known.reduceHook) {
     layer->hook = {known.reduceHook, known.reduceUser};
-    descriptor->reduceHook = Hook::call;
+    descriptor->reduceHook = c::Hook::call;
     descriptor->reduceUser = &layer->hook;
   }
   return {};
@@ -133,77 +72,17 @@ int layerCall(const FourfoldLinear *linear, const FourfoldLinearPlan *plan, cons
 
 extern "C" {
 
-const char *fourfoldLastMessage(void) { return lastMessage().c_str(); }
-
-//===----------------------------------------------------------------------===//
-// Devices and memory
-//===----------------------------------------------------------------------===//
-
-int fourfoldDeviceOpen(const char *name, FourfoldDevice **device) {
+int fourfoldRecipeList(FourfoldText **recipes) {
   return guarded([&]() -> Status {
-    FOURFOLD_REQUIRE(device);
-    *device = nullptr;
-    FOURFOLD_REQUIRE(name);
-    auto made = std::make_unique<FourfoldDevice>();
-    Status status = Device::open(name, &made->device);
-    if (status.ok())
-      *device = made.release();
-    return status;
+    FOURFOLD_REQUIRE(recipes);
+    *recipes = nullptr;
+    std::string lines;
+    for (const RecipeInfo &recipe : listRecipes())
+      lines += recipe.name + "\t" + recipe.folder + "\n";
+    c::giveText(std::move(lines), recipes);
+    return {};
   });
 }
-
-void fourfoldDeviceClose(FourfoldDevice *device) { delete device; }
-
-const char *fourfoldDeviceName(const FourfoldDevice *device) { return device ? device->device.name().c_str() : ""; }
-
-int fourfoldAllocate(const FourfoldDevice *device, uint64_t bytes, uint64_t *address) {
-  return guarded([&]() -> Status {
-    FOURFOLD_REQUIRE(device);
-    FOURFOLD_REQUIRE(address);
-    return allocateMemory(device->device, bytes, address);
-  });
-}
-
-int fourfoldFree(const FourfoldDevice *device, uint64_t address) {
-  return guarded([&]() -> Status {
-    FOURFOLD_REQUIRE(device);
-    return freeMemory(device->device, address);
-  });
-}
-
-int fourfoldCopyIn(const FourfoldDevice *device, uint64_t to, const void *from, uint64_t bytes, void *stream) {
-  return guarded([&]() -> Status {
-    FOURFOLD_REQUIRE(device);
-    FOURFOLD_REQUIRE(from);
-    return copyIn(device->device, to, from, bytes, stream);
-  });
-}
-
-int fourfoldCopyOut(const FourfoldDevice *device, void *to, uint64_t from, uint64_t bytes, void *stream) {
-  return guarded([&]() -> Status {
-    FOURFOLD_REQUIRE(device);
-    FOURFOLD_REQUIRE(to);
-    return copyOut(device->device, to, from, bytes, stream);
-  });
-}
-
-int fourfoldClear(const FourfoldDevice *device, uint64_t address, uint64_t bytes, void *stream) {
-  return guarded([&]() -> Status {
-    FOURFOLD_REQUIRE(device);
-    return clearMemory(device->device, address, bytes, stream);
-  });
-}
-
-int fourfoldSynchronize(const FourfoldDevice *device, void *stream) {
-  return guarded([&]() -> Status {
-    FOURFOLD_REQUIRE(device);
-    return synchronize(device->device, stream);
-  });
-}
-
-//===----------------------------------------------------------------------===//
-// Layers
-//===----------------------------------------------------------------------===//
 
 int fourfoldLinearCreate(const FourfoldDevice *device, const FourfoldLinearDescriptor *descriptor,
                          FourfoldLinear **linear) {
