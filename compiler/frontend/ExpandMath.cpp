@@ -13,6 +13,8 @@
 
 #include "llvm/ADT/StringSwitch.h"
 
+#include <limits>
+
 using namespace mlir;
 
 namespace fourfold {
@@ -60,14 +62,14 @@ static bool isApproximated(llvm::StringRef name) {
 /// Functions that MLIR writes in terms of those.
 static bool isExpanded(llvm::StringRef name) {
   name.consume_front("math.");
-  return llvm::StringSwitch<bool>(name).Cases({"clampf", "cosh", "fpowi", "ipowi", "rsqrt"}, true).Default(false);
+  return llvm::StringSwitch<bool>(name).Cases({"clampf", "fpowi", "ipowi", "rsqrt"}, true).Default(false);
 }
 
 /// Functions that FunctionPatterns.cpp writes out.
 static bool isOwn(llvm::StringRef name) {
   name.consume_front("math.");
   return llvm::StringSwitch<bool>(name)
-      .Cases({"acosh", "asinh", "atan", "atanh", "cos", "exp", "exp2", "log10", "powf", "round", "sin", "sinh", "tan"},
+      .Cases({"acosh", "asinh", "atan", "atanh", "cos", "cosh", "exp", "exp2", "log10", "powf", "round", "sin", "sinh", "tan"},
              true)
       .Default(false);
 }
@@ -97,10 +99,71 @@ struct WidenFunction : RewritePattern {
 
 } // namespace
 
+/// Conversions of numbers that the integer cannot hold, and of NaN, saturate and give 0 (PTX ISA 9.7.9.21), which LLVM leaves undefined.
+static void defineConversion(Operation *op) {
+  OpBuilder b(op);
+  Location loc = op->getLoc();
+  bool isSigned = isa<arith::FPToSIOp>(op);
+  Value x = op->getOperand(0);
+  if (!x.getType().isF32())
+    x = arith::ExtFOp::create(b, loc, b.getF32Type(), x);
+  auto number = [&](float value) -> Value { return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(value)); };
+  auto integer = [&](int32_t value) -> Value { return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(value)); };
+  // The largest numbers below 2^31 and 2^32.
+  Value inside = arith::MinNumFOp::create(b, loc, x, number(isSigned ? 0x1.fffffep30f : 0x1.fffffep31f));
+  inside = arith::MaxNumFOp::create(b, loc, inside, number(isSigned ? -0x1p31f : 0.0f));
+  Value result = isSigned ? Value(arith::FPToSIOp::create(b, loc, b.getI32Type(), inside))
+                          : Value(arith::FPToUIOp::create(b, loc, b.getI32Type(), inside));
+  Value isLarge = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGE, x, number(isSigned ? 0x1p31f : 0x1p32f));
+  result = arith::SelectOp::create(b, loc, isLarge, integer(isSigned ? std::numeric_limits<int32_t>::max() : -1), result);
+  Value isNaN = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, x, x);
+  op->getResult(0).replaceAllUsesWith(arith::SelectOp::create(b, loc, isNaN, integer(0), result));
+  op->erase();
+}
+
+/// Shifts by the width or more leave nothing, or the sign (PTX ISA 9.7.8.7), which LLVM leaves undefined: it takes x >> x for 0.
+static void defineShift(Operation *op) {
+  Value amount = op->getOperand(1);
+  Type type = amount.getType();
+  unsigned width = type.getIntOrFloatBitWidth();
+  if (auto constant = amount.getDefiningOp<arith::ConstantOp>())
+    if (cast<IntegerAttr>(constant.getValue()).getValue().ult(width))
+      return;
+  OpBuilder b(op);
+  Location loc = op->getLoc();
+  auto integer = [&](unsigned value) -> Value { return arith::ConstantOp::create(b, loc, b.getIntegerAttr(type, APInt(width, value))); };
+  if (isa<arith::ShRSIOp>(op)) {
+    op->setOperand(1, arith::MinUIOp::create(b, loc, amount, integer(width - 1)));
+    return;
+  }
+  Value isInside = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, amount, integer(width)), zero = integer(0);
+  op->setOperand(1, arith::SelectOp::create(b, loc, isInside, amount, zero));
+  b.setInsertionPointAfter(op);
+  auto result = arith::SelectOp::create(b, loc, isInside, op->getResult(0), zero);
+  op->getResult(0).replaceAllUsesExcept(result, result);
+}
+
+/// Gives ops that LLVM leaves undefined on some operands the meaning that the evaluator has.
+static void defineEverywhere(func::FuncOp function) {
+  llvm::SmallVector<Operation *> conversions, shifts;
+  function.walk([&](Operation *op) {
+    if (!isa<fp4::PrologueOp, fp4::EpilogueOp>(op->getParentOp()) || !isExactRegionOp(op))
+      return;
+    if (isa<arith::FPToSIOp, arith::FPToUIOp>(op))
+      conversions.push_back(op);
+    if (isa<arith::ShLIOp, arith::ShRSIOp, arith::ShRUIOp>(op))
+      shifts.push_back(op);
+  });
+  llvm::for_each(conversions, defineConversion);
+  llvm::for_each(shifts, defineShift);
+}
+
 LogicalResult expandMath(func::FuncOp function) {
   MLIRContext *context = function.getContext();
   // The approximations look for vector types and create constants of them.
   context->loadDialect<arith::ArithDialect, math::MathDialect, vector::VectorDialect>();
+  // First: what functions expand to keeps within bounds.
+  defineEverywhere(function);
   auto isInRegion = [](Operation *op) { return isa<fp4::PrologueOp, fp4::EpilogueOp>(op->getParentOp()); };
 
   llvm::SmallVector<Operation *> ops;
@@ -115,7 +178,7 @@ LogicalResult expandMath(func::FuncOp function) {
   RewritePatternSet patterns(context);
   patterns.add<WidenFunction>(context);
   populateFunctionPatterns(patterns);
-  math::populateExpansionPatterns(patterns, {"clampf", "cosh", "fpowi", "ipowi", "rsqrt"});
+  math::populateExpansionPatterns(patterns, {"clampf", "fpowi", "ipowi", "rsqrt"});
   populateMathPolynomialApproximationPatterns(patterns, isApproximated);
   // Folding would evaluate functions of constants with the host's libm, whose bits differ between machines.
   GreedyRewriteConfig config;

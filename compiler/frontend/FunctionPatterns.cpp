@@ -86,7 +86,35 @@ struct FunctionPattern : OpRewritePattern<OpTy> {
   Write write;
 };
 
+/// Marks a function whose operand a wrapper below has prepared: MLIR's polynomial takes it as it is.
+constexpr llvm::StringLiteral kPrepared = "fp4.prepared";
+
+/// A pattern around a function that MLIR approximates: `write` gets the function, to be called once on another operand.
+template <typename OpTy>
+struct WrapperPattern : OpRewritePattern<OpTy> {
+  using Write = Value (*)(Writer &, Value, llvm::function_ref<Value(Value)>);
+  WrapperPattern(MLIRContext *context, Write write) : OpRewritePattern<OpTy>(context, /*benefit=*/10), write(write) {}
+
+  LogicalResult matchAndRewrite(OpTy op, PatternRewriter &rewriter) const override {
+    if (op->hasAttr(kPrepared) || !op.getOperand().getType().isF32())
+      return rewriter.notifyMatchFailure(op, "not f32, or wrapped already");
+    Writer writer(op.getLoc(), rewriter);
+    auto function = [&](Value x) -> Value {
+      auto inner = OpTy::create(rewriter, op.getLoc(), x);
+      inner->setAttr(kPrepared, rewriter.getUnitAttr());
+      return inner;
+    };
+    rewriter.replaceOp(op, write(writer, op.getOperand(), function));
+    return success();
+  }
+
+  Write write;
+};
+
 } // namespace
+
+/// The smallest normal number.
+static constexpr float kMinNormal = 0x1p-126f;
 
 //===----------------------------------------------------------------------===//
 // Exponentials and powers
@@ -120,6 +148,31 @@ static Value writeExp2(Writer &w, math::Exp2Op op) {
   Value n = w.call<math::FloorOp>(w.add(x, w.number(0.5f)));
   return writeScaledExp(w, w.mul(w.sub(x, n), w.number(0.693147180559945f)), n); // x - n is exact
 }
+
+/// MLIR's logarithm takes subnormals for the smallest normal number: they are scaled by 2^23, which is exact, and `shift` is 23 in the
+/// logarithm's base.
+static Value writeScaledLog(Writer &w, Value x, float shift, llvm::function_ref<Value(Value)> log) {
+  Value isSmall = w.less(x, w.number(kMinNormal));
+  Value result = log(w.select(isSmall, w.mul(x, w.number(0x1p23f)), x));
+  return w.select(isSmall, w.sub(result, w.number(shift)), result);
+}
+
+static Value writeLog(Writer &w, Value x, llvm::function_ref<Value(Value)> log) {
+  return writeScaledLog(w, x, 15.9423847198486328125f, log); // 23 ln 2
+}
+
+static Value writeLog2(Writer &w, Value x, llvm::function_ref<Value(Value)> log) { return writeScaledLog(w, x, 23.0f, log); }
+
+/// MLIR's has no exponents for subnormals, and none for infinity.
+static Value writeCbrt(Writer &w, Value x, llvm::function_ref<Value(Value)> cbrt) {
+  Value magnitude = w.call<math::AbsFOp>(x), isSmall = w.less(magnitude, w.number(kMinNormal));
+  Value root = cbrt(w.select(isSmall, w.mul(x, w.number(0x1p24f)), x));
+  root = w.select(isSmall, w.mul(root, w.number(0x1p-8f)), root);
+  return w.select(w.equal(magnitude, w.number(std::numeric_limits<float>::infinity())), x, root);
+}
+
+/// An odd function: MLIR's loses the sign of -0.
+static Value writeErf(Writer &w, Value x, llvm::function_ref<Value(Value)> erf) { return w.copySign(erf(x), x); }
 
 static Value writeLog10(Writer &w, math::Log10Op op) {
   return w.mul(w.call<math::Log2Op>(op.getOperand()), w.number(0.30102999566398119521f));
@@ -158,6 +211,16 @@ static Value writeSinh(Writer &w, math::SinhOp op) {
   return w.copySign(w.select(w.less(magnitude, w.number(10.0f)), small, large), x);
 }
 
+static Value writeCosh(Writer &w, math::CoshOp op) {
+  Value magnitude = w.call<math::AbsFOp>(op.getOperand()), half = w.number(0.5f);
+  Value power = w.call<math::ExpOp>(magnitude);
+  Value small = w.mul(half, w.add(power, w.div(w.number(1.0f), power)));
+  // As in sinh.
+  Value root = w.call<math::ExpOp>(w.mul(half, magnitude));
+  Value large = w.mul(w.mul(half, root), root);
+  return w.select(w.less(magnitude, w.number(10.0f)), small, large);
+}
+
 static Value writeAsinh(Writer &w, math::AsinhOp op) {
   Value x = op.getOperand(), magnitude = w.call<math::AbsFOp>(x), one = w.number(1.0f);
   Value square = w.mul(magnitude, magnitude);
@@ -169,10 +232,12 @@ static Value writeAsinh(Writer &w, math::AsinhOp op) {
 }
 
 static Value writeAcosh(Writer &w, math::AcoshOp op) {
-  Value x = op.getOperand(), t = w.sub(x, w.number(1.0f));
+  Value x = op.getOperand(), one = w.number(1.0f), t = w.sub(x, one);
   Value small = w.call<math::Log1pOp>(w.add(t, w.call<math::SqrtOp>(w.fma(t, t, w.add(t, t)))));
   Value large = w.add(w.call<math::LogOp>(x), w.number(0.693147180559945f));
-  return w.select(w.less(w.number(1.0e8f), x), large, small);
+  Value result = w.select(w.less(w.number(1.0e8f), x), large, small);
+  // Far below 1 the argument of log1p rounds to -1, and further down to anything.
+  return w.select(w.less(x, one), w.number(std::numeric_limits<float>::quiet_NaN()), result);
 }
 
 static Value writeAtanh(Writer &w, math::AtanhOp op) {
@@ -185,12 +250,16 @@ static Value writeAtanh(Writer &w, math::AtanhOp op) {
 // Circular functions
 //===----------------------------------------------------------------------===//
 
-/// Sine and cosine of x, which is q pi/2 + r: pi/2 in three parts (Cody and Waite), good to |x| about 70000.
+/// From here on the reduction below has too few digits.
+static constexpr float kMaxAngle = 0x1p21f;
+
+/// Sine and cosine of x, which is q pi/2 + r: pi/2 in three parts (Cody and Waite), the first its nearest number: r is then exact after
+/// the first step for all |x| < 2^21. NaN beyond.
 static std::pair<Value, Value> writeSinCos(Writer &w, Value x) {
   Value q = w.call<math::FloorOp>(w.fma(x, 0.636619772f, w.number(0.5f)));
-  Value r = w.fma(q, -1.57079601e+00f, x);
-  r = w.fma(q, -3.13916473e-07f, r);
-  r = w.fma(q, -5.39030253e-15f, r);
+  Value r = w.fma(q, -0x1.921fb6p+0f, x);
+  r = w.fma(q, 0x1.777a5cp-25f, r);
+  r = w.fma(q, 0x1.ee59dap-50f, r);
   Value s = w.mul(r, r);
   Value sine =
       w.fma(w.polynomial(s, {2.86567956e-6f, -1.98559923e-4f, 8.33338592e-3f, -1.66666672e-1f}), w.mul(r, s), r);
@@ -200,7 +269,10 @@ static std::pair<Value, Value> writeSinCos(Writer &w, Value x) {
   Value sinX = w.select(isOdd, cosine, sine), cosX = w.select(isOdd, sine, cosine);
   sinX = w.select(w.hasBit(quadrant, 2), w.neg(sinX), sinX);
   cosX = w.select(w.hasBit(w.integerOp<arith::AddIOp>(quadrant, w.integer(1)), 2), w.neg(cosX), cosX);
-  return {sinX, cosX};
+  // The polynomial of -0 is +0.
+  sinX = w.select(w.equal(x, w.number(0.0f)), x, sinX);
+  Value isReduced = w.less(w.call<math::AbsFOp>(x), w.number(kMaxAngle)), nan = w.number(std::numeric_limits<float>::quiet_NaN());
+  return {w.select(isReduced, sinX, nan), w.select(isReduced, cosX, nan)};
 }
 
 static Value writeSin(Writer &w, math::SinOp op) { return writeSinCos(w, op.getOperand()).first; }
@@ -249,6 +321,11 @@ void populateFunctionPatterns(RewritePatternSet &patterns) {
   patterns.add<FunctionPattern<math::Log10Op>>(context, writeLog10);
   patterns.add<FunctionPattern<math::PowFOp>>(context, writePow);
   patterns.add<FunctionPattern<math::SinhOp>>(context, writeSinh);
+  patterns.add<FunctionPattern<math::CoshOp>>(context, writeCosh);
+  patterns.add<WrapperPattern<math::LogOp>>(context, writeLog);
+  patterns.add<WrapperPattern<math::Log2Op>>(context, writeLog2);
+  patterns.add<WrapperPattern<math::CbrtOp>>(context, writeCbrt);
+  patterns.add<WrapperPattern<math::ErfOp>>(context, writeErf);
   patterns.add<FunctionPattern<math::AsinhOp>>(context, writeAsinh);
   patterns.add<FunctionPattern<math::AcoshOp>>(context, writeAcosh);
   patterns.add<FunctionPattern<math::AtanhOp>>(context, writeAtanh);

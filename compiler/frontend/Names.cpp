@@ -110,7 +110,8 @@ LogicalResult Namer::takeAttributes() {
   Operation *terminator = function.front().getTerminator();
   for (auto [index, value] : llvm::enumerate(terminator->getOperands())) {
     auto name = function.getResultAttrOfType<StringAttr>(index, fp4::kNameAttr);
-    if (!name || names.count(value))
+    // An argument goes by its own name: a result's is that of the copy.
+    if (!name || names.count(value) || isa<BlockArgument>(value))
       continue;
     if (!taken.insert(name.getValue()).second)
       return function.emitOpError() << "names both an argument and result " << index << " '" << name.getValue() << "'";
@@ -156,8 +157,22 @@ llvm::StringRef valueName(Value value) {
 std::string resultName(func::FuncOp function, unsigned index) {
   if (auto name = function.getResultAttrOfType<StringAttr>(index, fp4::kNameAttr))
     return name.str();
-  llvm::StringRef name = valueName(function.front().getTerminator()->getOperand(index));
-  return name.empty() ? "result" + std::to_string(index) : name.str();
+  // A value that is returned more than once has its own name the first time, then names that no other result has.
+  Operation *terminator = function.front().getTerminator();
+  Value value = terminator->getOperand(index);
+  std::string base = valueName(value).empty() ? "result" + std::to_string(index) : valueName(value).str(), name = base;
+  int earlier = 0;
+  llvm::StringSet<> others;
+  for (auto [other, operand] : llvm::enumerate(terminator->getOperands())) {
+    auto attribute = function.getResultAttrOfType<StringAttr>(static_cast<unsigned>(other), fp4::kNameAttr);
+    if (attribute || operand != value)
+      others.insert(attribute ? attribute.getValue() : valueName(operand));
+    else if (other < index)
+      ++earlier;
+  }
+  for (int suffix = 1; others.contains(name) || earlier-- > 0; ++suffix)
+    name = base + "_" + std::to_string(suffix);
+  return name;
 }
 
 } // namespace compiler

@@ -37,7 +37,7 @@ static FailureOr<func::FuncOp> pickFunction(ModuleOp module, llvm::StringRef wan
   if (!wanted.empty())
     return module.emitError() << "has no function '" << wanted << "'; it has " << known, failure();
   if (functions.size() > 1)
-    return module.emitError() << "has " << functions.size() << " functions, " << known << ": say which one", failure();
+    return module.emitError() << "has " << functions.size() << " functions, " << known << ": say which one, --function NAME in the tool", failure();
   return functions.front();
 }
 

@@ -94,5 +94,17 @@ void buildStoreRows(KernelModule module, llvm::StringRef name, const RowSource &
   k.finish();
 }
 
+void buildCopy(KernelModule module, llvm::StringRef name, int bytes) {
+  auto global = globalPointerType(module->getContext());
+  auto i64 = IntegerType::get(module->getContext(), 64);
+  KernelBuilder k(module, name, {global, global, i64}, kRowThreads);
+  Val item = k.toI64(k.blockId(0)) * kRowThreads + k.toI64(k.threadId());
+  Type type = k.ir().getIntegerType(8 * static_cast<unsigned>(bytes));
+  k.ifThen(item < k.param(2), [&] {
+    k.store(k.load(type, k.offset(k.param(0), item * bytes), bytes), k.offset(k.param(1), item * bytes), bytes);
+  });
+  k.finish();
+}
+
 } // namespace compiler
 } // namespace fourfold

@@ -33,6 +33,11 @@ void buildAmax(KernelModule module, llvm::StringRef name, const RowSource &sourc
 void buildStoreRows(KernelModule module, llvm::StringRef name, const RowSource &source,
                     llvm::ArrayRef<int> hadamardSigns, mlir::Type elementType);
 
+/// Copies elements of `bytes` bytes, 1 to 8.
+///
+/// Parameters: from, to, count (i64). Grid: one thread an element, `kRowThreads` a block.
+void buildCopy(KernelModule module, llvm::StringRef name, int bytes);
+
 } // namespace compiler
 } // namespace fourfold
 

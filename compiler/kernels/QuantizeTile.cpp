@@ -179,6 +179,31 @@ void buildAmaxColumns(KernelModule module, llvm::StringRef name, const RowSource
   k.finish();
 }
 
+void buildStoreColumns(KernelModule module, llvm::StringRef name, const RowSource &source,
+                       llvm::ArrayRef<int> hadamardSigns) {
+  constexpr int kBlock = 16;
+  SmallVector<Type> params = source.paramTypes(module->getContext());
+  unsigned toParam = static_cast<unsigned>(params.size());
+  params.push_back(globalPointerType(module->getContext()));
+  KernelBuilder k(module, name, params, kThreads);
+  SharedTile tile(k, source);
+  tile.read(kBlock, SharedTile::rowsPerStep(kBlock, /*square=*/false), kBlock, [](llvm::ArrayRef<Val>, Val, Val) {});
+  k.barrier();
+  for (int step = 0; step < kTileRows / (4 * kBlock); ++step) {
+    Val column = tile.warp * 8 + (tile.lane >> 2), kBlockInTile = (tile.lane & 3) + step * 4;
+    SmallVector<Val> values = tile.readColumn(column, kBlockInTile, kBlock);
+    applyHadamard(k, values, hadamardSigns);
+    Val globalColumn = tile.firstColumn + column, row = tile.firstRow + kBlockInTile * kBlock;
+    // A group that begins in the matrix is stored whole: the result has its rows.
+    k.ifThen(k.logicalAnd(globalColumn < tile.reader.columns(), row < tile.reader.rows()), [&] {
+      Val index = k.toI64(row) * k.toI64(tile.reader.columns()) + k.toI64(globalColumn);
+      for (int i = 0; i < kBlock; ++i)
+        k.store(values[i], k.offset(k.param(toParam), (index + k.toI64(tile.reader.columns() * i)) * 4), 4);
+    });
+  }
+  k.finish();
+}
+
 void buildQuantizeTile(KernelModule module, llvm::StringRef name, const Target &target, const RowSource &source,
                        const std::optional<QuantizeConfig> &rows, const QuantizeConfig &columns) {
   SmallVector<Type> params = source.paramTypes(module->getContext());

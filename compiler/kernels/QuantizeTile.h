@@ -34,6 +34,12 @@ void buildQuantizeTile(KernelModule module, llvm::StringRef name, const Target &
 void buildAmaxColumns(KernelModule module, llvm::StringRef name, const RowSource &source,
                       llvm::ArrayRef<int> hadamardSigns, bool plain);
 
+/// Stores the transform along the columns of a row source as f32, its rows padded to 16.
+///
+/// Parameters: the source's, then the destination. Shared memory and grid: as buildQuantizeTile.
+void buildStoreColumns(KernelModule module, llvm::StringRef name, const RowSource &source,
+                       llvm::ArrayRef<int> hadamardSigns);
+
 } // namespace compiler
 } // namespace fourfold
 

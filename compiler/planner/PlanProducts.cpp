@@ -64,9 +64,8 @@ void PlanWriter::addMatmul(fp4::MatmulOp op, fp4::EpilogueOp epilogue) {
   ElementRegion region;
   std::string suffix;
   if (epilogue) {
-    region = elementRegion(epilogue.getBody(), epilogue.getRows(), epilogue.getCols(), epilogue.getFull(),
-                           epilogue.getScalars(), &args);
-    suffix = "_to_" + identifier(valueName(result));
+    region = elementRegion(epilogue, &args);
+    suffix = "_to_" + regionName(epilogue);
   }
 
   plan::Launch launch;
@@ -107,9 +106,8 @@ void PlanWriter::addDenseMatmul(fp4::MatmulOp op, fp4::EpilogueOp epilogue) {
   ElementRegion region;
   std::string suffix;
   if (epilogue) {
-    region = elementRegion(epilogue.getBody(), epilogue.getRows(), epilogue.getCols(), epilogue.getFull(),
-                           epilogue.getScalars(), &launch.args);
-    suffix = "_to_" + identifier(valueName(result));
+    region = elementRegion(epilogue, &launch.args);
+    suffix = "_to_" + regionName(epilogue);
     launch.label += (", epilogue " + valueName(result)).str();
   }
   for (const DenseTile &tile : denseTiles()) {

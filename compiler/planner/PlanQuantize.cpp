@@ -126,15 +126,44 @@ void PlanWriter::addDequantize(fp4::DequantizeOp op) {
 
 void PlanWriter::addStore(const View &view, Value result) {
   std::vector<Argument> args;
+  fp4::HadamardOp hadamard = view.hadamard;
   RowSource source = rowSource(view, &args);
   args.push_back(pointer(tensorBuffer(result)));
   Type elementType = getElementTypeOrSelf(result.getType());
   SmallVector<int> signs = signsOf(view.hadamard);
+  if (hadamard && hadamard.getAxis() == 0) {
+    std::string kernel = "store_columns" + sourceName(view, source) + signsName(signs);
+    if (isNewKernel(kernel))
+      buildStoreColumns(kernels, kernel, source, signs);
+    addLaunch(("store " + valueName(result)).str(), kernel, tileGrid(shapes.of(view.root)), 256, kQuantizeTileBytes, args);
+    return;
+  }
   std::string kernel = "store" + sourceName(view, source) + signsName(signs) + "_as_" + typeName(elementType);
   if (isNewKernel(kernel))
     buildStoreRows(kernels, kernel, source, signs, elementType);
   addLaunch(("store " + valueName(result)).str(), kernel, {sixteenGrid(shapes.of(view.root)), 1, 1}, kRowThreads, 0,
             args);
+}
+
+int PlanWriter::addCopy(Value value, llvm::StringRef name) {
+  plan::Contents contents = plan.buffers[tensorBuffer(value)].contents;
+  contents.value = name.str();
+  int elementBytes = static_cast<int>(plan::elementTypeBytes(contents.type));
+  Expr count = 1;
+  for (const Expr &extent : contents.shape)
+    count = count * extent;
+  int buffer = addBuffer(name, count * elementBytes, plan::Buffer::Kind::Output);
+  plan.buffers[buffer].contents = contents;
+  plan.buffers[buffer].alignment = contents.shape.empty() ? elementBytes : 16;
+  std::string kernel = "copy_" + std::to_string(8 * elementBytes);
+  if (isNewKernel(kernel))
+    buildCopy(kernels, kernel, elementBytes);
+  Argument number;
+  number.kind = Argument::Kind::I64;
+  number.value = count;
+  addLaunch(("copy " + name).str(), kernel, {plan::ceilDiv(count, kRowThreads), 1, 1}, kRowThreads, 0,
+            {pointer(tensorBuffer(value)), pointer(buffer), number});
+  return buffer;
 }
 
 } // namespace compiler

@@ -21,14 +21,14 @@ using plan::Argument;
 using plan::Expr;
 
 int PlanWriter::addPartials(const View &view) {
-  fp4::PrologueOp prologue = view.prologue;
+  ElementWise prologue = view.prologue;
   auto [entry, isNew] =
-      partials.try_emplace(std::tuple(view.root, prologue ? prologue.getOperation() : nullptr, view.mask), -1);
+      partials.try_emplace(std::tuple(view.root, prologue.operation(), view.mask), -1);
   if (!isNew)
     return entry->second;
   SmallVector<Expr> extents = shapes.of(view.root);
   Expr chunks = plan::ceilDiv(extents[0], numerics::kSumChunkRows);
-  llvm::StringRef name = valueName(prologue ? Value(prologue.getResult()) : view.root);
+  llvm::StringRef name = valueName(prologue ? prologue.result() : view.root);
   int buffer = addBuffer((name + ".partials").str(), chunks * extents[1] * (view.mask ? 16 : 12));
   entry->second = buffer;
 

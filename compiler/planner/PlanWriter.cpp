@@ -7,6 +7,8 @@
 #include "compiler/planner/PlanNames.h"
 #include "compiler/recipe/Recipe.h"
 
+#include "llvm/ADT/TypeSwitch.h"
+
 using namespace mlir;
 using llvm::SmallVector;
 
@@ -89,11 +91,16 @@ void PlanWriter::append(plan::Launch launch) {
   plan.launches.push_back(std::move(launch));
 }
 
-void PlanWriter::alias(Value value, Value other) {
-  int buffer = tensorBuffer(other);
+void PlanWriter::alias(Value value, Value other) { alias(value, tensorBuffer(other)); }
+
+void PlanWriter::alias(Value value, int buffer) {
   tensors[value] = buffer;
-  if (outputs.contains(value))
-    plan.buffers[buffer].kind = plan::Buffer::Kind::Output;
+  plan::Buffer &place = plan.buffers[buffer];
+  if (!outputs.contains(value) || place.kind == plan::Buffer::Kind::Input)
+    return;
+  place.kind = plan::Buffer::Kind::Output;
+  // An output lies where the caller says.
+  place.alignment = place.contents.shape.empty() ? plan::elementTypeBytes(place.contents.type) : 16;
 }
 
 void PlanWriter::keepBetweenPhases() {
@@ -147,21 +154,39 @@ void PlanWriter::addLaunch(std::string label, std::string kernel, std::array<Exp
 // Views
 //===----------------------------------------------------------------------===//
 
-ElementRegion PlanWriter::elementRegion(Region &region, ValueRange rows, ValueRange cols, ValueRange full,
-                                        ValueRange scalars, std::vector<Argument> *args) {
+ElementRegion PlanWriter::elementRegion(ElementWise element, std::vector<Argument> *args) {
   ElementRegion result;
-  result.region = &region;
+  result.region = &element.body();
   auto add = [&](ValueRange values, Broadcast broadcast) {
     for (Value value : values) {
       result.operands.push_back({broadcast, getElementTypeOrSelf(value.getType())});
       args->push_back(pointer(tensorBuffer(value)));
     }
   };
-  add(rows, Broadcast::Row);
-  add(cols, Broadcast::Column);
-  add(full, Broadcast::Full);
-  add(scalars, Broadcast::Scalar);
+  llvm::TypeSwitch<Operation *>(element.operation()).Case<fp4::PrologueOp, fp4::EpilogueOp>([&](auto op) {
+    add(op.getRows(), Broadcast::Row);
+    add(op.getCols(), Broadcast::Column);
+    add(op.getFull(), Broadcast::Full);
+    add(op.getScalars(), Broadcast::Scalar);
+  });
   return result;
+}
+
+std::string PlanWriter::regionName(ElementWise element) {
+  std::string &known = regionNames[element.operation()];
+  if (!known.empty())
+    return known;
+  // What follows a region in a kernel's name: a value whose name has it must not be taken for another one's kernel, "h_centred" for
+  // the centred "h". Nor may "h.1" be taken for "h_1".
+  static constexpr llvm::StringLiteral kWords[] = {"_centred", "_masked", "_hadamard", "_as_"};
+  std::string base = identifier(valueName(element.result())), name = base;
+  auto isTaken = [&](const std::string &wanted) {
+    return llvm::any_of(regionNames, [&](const auto &entry) { return entry.second == wanted; });
+  };
+  bool isAmbiguous = llvm::any_of(kWords, [&](llvm::StringRef word) { return llvm::StringRef(base + "_").contains(word); });
+  for (int number = 1; isAmbiguous || isTaken(name); ++number, isAmbiguous = false)
+    name = base + "_region" + std::to_string(number);
+  return known = name;
 }
 
 /// The kernel's source and its arguments: source, rows, columns, [mean], [mask], prologue operands.
@@ -182,8 +207,7 @@ RowSource PlanWriter::rowSource(const View &view, std::vector<Argument> *args) {
     args->push_back(pointer(tensorBuffer(view.mask)));
   }
   if (view.prologue) {
-    fp4::PrologueOp op = view.prologue;
-    source.prologue = elementRegion(op.getBody(), op.getRows(), op.getCols(), op.getFull(), op.getScalars(), args);
+    source.prologue = elementRegion(view.prologue, args);
   }
   return source;
 }
@@ -191,10 +215,8 @@ RowSource PlanWriter::rowSource(const View &view, std::vector<Argument> *args) {
 /// What distinguishes kernels of one kind by their source.
 std::string PlanWriter::sourceName(const View &view, const RowSource &source) {
   std::string name = "_" + typeName(source.elementType);
-  if (view.prologue) {
-    fp4::PrologueOp prologue = view.prologue;
-    name += "_of_" + identifier(valueName(prologue.getResult()));
-  }
+  if (view.prologue)
+    name += "_of_" + regionName(view.prologue);
   if (view.center)
     name += "_centred";
   if (view.mask)

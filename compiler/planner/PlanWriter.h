@@ -25,10 +25,28 @@ struct QuantizedBuffers {
   int codes = -1, scales = -1, amax = -1;
 };
 
+/// Element-wise work on a tensor: a prologue, or an epilogue that no matmul takes. They compute the same.
+class ElementWise {
+public:
+  ElementWise() = default;
+  ElementWise(fp4::PrologueOp op) : op(op) {} // NOLINT(google-explicit-constructor)
+  ElementWise(fp4::EpilogueOp op) : op(op) {} // NOLINT(google-explicit-constructor)
+  explicit operator bool() const { return op; }
+  mlir::Operation *operation() const { return op; }
+  mlir::Value input() const { return op->getOperand(0); }
+  mlir::Value result() const { return op->getResult(0); }
+  mlir::Region &body() const { return op->getRegion(0); }
+  /// The operands beside the input, in the order of the region's arguments.
+  mlir::ValueRange operands() const { return mlir::ValueRange(op->getOperands()).drop_front(); }
+
+private:
+  mlir::Operation *op = nullptr;
+};
+
 /// A tensor that is not in memory: a materialized root and what is done to its elements on the way into a kernel.
 struct View {
   mlir::Value root;
-  fp4::PrologueOp prologue;
+  ElementWise prologue;
   fp4::CenterOp center;
   /// Of the centring, or of statistics.
   mlir::Value mask;
@@ -64,6 +82,8 @@ public:
   void markOutput(mlir::Value value) { outputs.insert(value); }
   /// `value` lies where `other`, which is materialized, does.
   void alias(mlir::Value value, mlir::Value other);
+  /// `value` lies in that buffer.
+  void alias(mlir::Value value, int buffer);
 
   // Phases.
   /// Launches from here on belong to this phase.
@@ -89,6 +109,8 @@ public:
   void addQuantizeTile(const View &view, const std::optional<PlannedQuantize> &rows, const PlannedQuantize &columns);
   void addDequantize(fp4::DequantizeOp op);
   void addStore(const View &view, mlir::Value result);
+  /// An output of its own for a value that is in memory already, as an input or as another output; returns its buffer.
+  int addCopy(mlir::Value value, llvm::StringRef name);
   void addMatvec(fp4::MatvecOp op);
   void addMatmul(fp4::MatmulOp op, fp4::EpilogueOp epilogue);
   void addDenseMatmul(fp4::MatmulOp op, fp4::EpilogueOp epilogue);
@@ -103,8 +125,10 @@ private:
   QuantizeConfig addQuantized(const PlannedQuantize &planned, std::vector<plan::Argument> *args);
   plan::Argument pointer(int buffer) const;
   plan::Argument size(plan::Expr value) const;
-  ElementRegion elementRegion(mlir::Region &region, mlir::ValueRange rows, mlir::ValueRange cols, mlir::ValueRange full,
-                              mlir::ValueRange scalars, std::vector<plan::Argument> *args);
+  /// The region and its operands' arguments.
+  ElementRegion elementRegion(ElementWise op, std::vector<plan::Argument> *args);
+  /// What stands for a region in the names of kernels: its result's name, made different from every other's.
+  std::string regionName(ElementWise op);
   /// True the first time a kernel of that name is asked for.
   bool isNewKernel(llvm::StringRef name) { return kernelNames.insert(name).second; }
   void append(plan::Launch launch);
@@ -121,6 +145,7 @@ private:
   /// Column partials by what they are of: root, prologue, mask.
   llvm::DenseMap<std::tuple<mlir::Value, mlir::Operation *, mlir::Value>, int> partials;
   llvm::StringSet<> kernelNames;
+  llvm::DenseMap<mlir::Operation *, std::string> regionNames;
   int currentPhase = 0;
   bool distributed = false;
   MatmulMode mode = MatmulMode::Fast;

@@ -92,15 +92,10 @@ LogicalResult Planner::checkArguments() {
 }
 
 LogicalResult Planner::checkReturn(func::ReturnOp op) {
-  llvm::DenseSet<Value> seen;
   for (Value value : op.getOperands()) {
     if (isa<fp4::QuantizedType>(value.getType()))
       return op.emitOpError() << "cannot return '" << valueName(value) << "' of type " << value.getType()
                               << " from kernels; return its fp4.dequantize";
-    if (isa<BlockArgument>(value))
-      return op.emitOpError() << "returns argument '" << valueName(value) << "' unchanged; no kernel would write it";
-    if (!seen.insert(value).second)
-      return op.emitOpError() << "returns '" << valueName(value) << "' twice";
     writer.markOutput(value);
   }
   return success();
@@ -114,8 +109,12 @@ FailureOr<View> Planner::viewOf(Operation *user, Value value) {
     return view;
   Operation *op = value.getDefiningOp();
   Value input = llvm::TypeSwitch<Operation *, Value>(op)
-                    .Case<fp4::PrologueOp, fp4::CenterOp, fp4::HadamardOp>([](auto op) { return op.getInput(); })
+                    .Case<fp4::PrologueOp, fp4::EpilogueOp, fp4::CenterOp, fp4::HadamardOp>([](auto op) { return op.getInput(); })
                     .Default([](Operation *) { return Value(); });
+  if (auto scale = dyn_cast<fp4::BlockScaleOp>(op); scale && value == scale.getScales())
+    return user->emitOpError() << "reads the block scales '" << valueName(value)
+                               << "', which kernels keep in tiles beside the codes; scales go into fp4.quantize only, whose result "
+                                  "fp4.dequantize gives as numbers";
   if (!input) {
     user->emitOpError() << "reads '" << valueName(value) << "', which no kernel writes to memory (" << op->getName() << ")";
     return failure();
@@ -123,7 +122,7 @@ FailureOr<View> Planner::viewOf(Operation *user, Value value) {
   FailureOr<View> inner = viewOf(user, input);
   if (failed(inner))
     return failure();
-  auto prologue = dyn_cast<fp4::PrologueOp>(op);
+  ElementWise prologue = isa<fp4::EpilogueOp>(op) ? ElementWise(cast<fp4::EpilogueOp>(op)) : ElementWise(dyn_cast<fp4::PrologueOp>(op));
   auto center = dyn_cast<fp4::CenterOp>(op);
   auto hadamard = dyn_cast<fp4::HadamardOp>(op);
   // Kernels apply prologue, centring, Hadamard in this order, each once: another order starts from a tensor in memory.
@@ -135,7 +134,7 @@ FailureOr<View> Planner::viewOf(Operation *user, Value value) {
     inner->root = input;
   }
   if (prologue) {
-    if (failed(materializeAll(user, prologue->getOperands().drop_front())))
+    if (failed(materializeAll(user, prologue.operands())))
       return failure();
     inner->prologue = prologue;
   }
@@ -152,12 +151,16 @@ FailureOr<View> Planner::viewOf(Operation *user, Value value) {
 LogicalResult Planner::materialize(Operation *user, Value value) {
   if (writer.isMaterialized(value))
     return success();
+  if (auto scale = value.getDefiningOp<fp4::BlockScaleOp>(); scale && value == scale.getAmax()) {
+    FailureOr<int> buffer = amaxOf(scale);
+    if (failed(buffer))
+      return failure();
+    writer.alias(value, *buffer);
+    return success();
+  }
   FailureOr<View> view = viewOf(user, value);
   if (failed(view))
     return failure();
-  if (view->hadamard && view->hadamard.getAxis() == 0)
-    return user->emitOpError() << "reads '" << valueName(value)
-                               << "' from memory: a transform along axis 0 exists only inside a quantization along axis 0";
   writer.addStore(*view, value);
   return success();
 }
@@ -256,17 +259,16 @@ LogicalResult Planner::checkScales(fp4::QuantizeOp op) {
     return op.emitOpError() << "rounds '" << valueName(op.getInput())
                             << "' with scales that are not fp4.block_scale of the same tensor: no kernel on target '"
                             << plan.target << "'";
-  auto type = cast<fp4::QuantizedType>(op.getResult().getType());
-  if (type.getAxis() == 0 && type.getBlockAcross() == 16 && op.getInput().getDefiningOp<fp4::HadamardOp>())
-    return op.emitOpError() << "rounds a transform in blocks of 16x16 along axis 0: no kernel on target '" << plan.target
-                            << "'; supported: blocks of 1x16";
   return success();
 }
 
-/// What a quantization reads, apart from a transform of its own.
+/// What a quantization reads, apart from a transform of its own. Along axis 0 a kernel has the magnitudes of blocks of 16x16 before
+/// it could transform (QuantizeTile.h): such a transform is stored first.
 static Value untransformed(fp4::QuantizeOp op) {
   auto hadamard = op.getInput().getDefiningOp<fp4::HadamardOp>();
-  return hadamard && static_cast<int64_t>(hadamard.getAxis()) == op.getResult().getType().getAxis() ? hadamard.getInput() : op.getInput();
+  fp4::QuantizedType type = op.getResult().getType();
+  bool fuses = hadamard && static_cast<int64_t>(hadamard.getAxis()) == type.getAxis() && (type.getAxis() == 1 || type.getBlockAcross() == 1);
+  return fuses ? hadamard.getInput() : op.getInput();
 }
 
 /// Another quantization of the same tensor along the other axis, which one read can serve.
@@ -352,22 +354,19 @@ void Planner::addMatmul(fp4::MatmulOp op, fp4::EpilogueOp epilogue) {
     writer.addMatmul(op, epilogue);
 }
 
+/// One that is not its matmul's only use is fused into its readers, as a prologue is.
 LogicalResult Planner::visitEpilogue(fp4::EpilogueOp op) {
+  auto matmul = op.getInput().getDefiningOp<fp4::MatmulOp>();
+  if (!matmul || !fusedEpilogue(matmul))
+    return success();
   if (failed(materializeAll(op, op->getOperands().drop_front())))
     return failure();
-  auto matmul = op.getInput().getDefiningOp<fp4::MatmulOp>();
-  if (matmul && fusedEpilogue(matmul)) {
-    addMatmul(matmul, op);
-    return success();
-  }
-  return op.emitOpError() << "reads '" << valueName(op.getInput())
-                          << "', which is not a matmul's only use; use fp4.prologue for element-wise work on a tensor";
+  addMatmul(matmul, op);
+  return success();
 }
 
 /// The same memory under another shape.
 LogicalResult Planner::visitReshape(fp4::ReshapeOp op) {
-  if (isa<BlockArgument>(op.getInput()) && llvm::is_contained(func.front().getTerminator()->getOperands(), op.getResult()))
-    return op.emitOpError() << "returns argument '" << valueName(op.getInput()) << "' unchanged; no kernel would write it";
   if (failed(materialize(op, op.getInput())))
     return failure();
   writer.alias(op.getResult(), op.getInput());
@@ -403,10 +402,14 @@ LogicalResult Planner::visit(Operation *op) {
       .Case([&](func::ReturnOp op) {
         if (failed(materializeAll(op, op.getOperands())))
           return failure();
+        llvm::DenseSet<Value> returned;
         for (auto [index, value] : llvm::enumerate(op.getOperands())) {
           plan::TensorInfo info;
           info.name = resultName(func, index);
           info.buffer = writer.tensorBuffer(value);
+          // An output is memory that a kernel writes: not the caller's input, and not another output.
+          if (!returned.insert(value).second || plan.buffers[info.buffer].kind == plan::Buffer::Kind::Input)
+            info.buffer = writer.addCopy(value, info.name);
           info.type = plan.buffers[info.buffer].contents.type;
           info.shape = plan.buffers[info.buffer].contents.shape;
           plan.outputs.push_back(info);

@@ -93,6 +93,9 @@ LogicalResult Shapes::unify(Operation *op, Value lhs, unsigned lhsDim, Value rhs
 }
 
 LogicalResult Shapes::visit(Operation *op) {
+  if (!isa<fp4::Fp4Dialect>(op->getDialect()) && !isa<func::ReturnOp>(op))
+    return op->emitOpError("has no meaning in a spec: outside of regions stand fp4 ops only; constants and arithmetic go into the "
+                           "region of an fp4.prologue or fp4.epilogue");
   for (Value result : op->getResults())
     define(result);
   auto same = [&](Value lhs, Value rhs) {
@@ -153,15 +156,19 @@ LogicalResult Shapes::visit(Operation *op) {
           return failure();
         return op.getMask() ? unify(op, op.getMask(), 0, op.getInput(), 0) : success();
       })
-      // Scales stay inside kernels; constants and the return define nothing new.
+      // Scales stay inside kernels; the return defines nothing new.
       .Default([](Operation *) { return success(); });
 }
 
 LogicalResult Shapes::analyze(func::FuncOp func) { return analyze(func, {}); }
 
 LogicalResult Shapes::analyze(func::FuncOp func, llvm::ArrayRef<Tie> ties) {
-  for (Value argument : func.getArguments())
+  for (Value argument : func.getArguments()) {
+    if (!isa<RankedTensorType>(argument.getType()))
+      return func.emitOpError() << "argument '" << valueName(argument) << "' of type " << argument.getType()
+                                << " cannot be passed; expects a tensor, for a single number one of rank 0 such as tensor<f32>";
     define(argument);
+  }
   for (Operation &op : func.front())
     if (failed(visit(&op)))
       return failure();

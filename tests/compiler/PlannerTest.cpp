@@ -202,6 +202,30 @@ func.func @f(%x: tensor<?x64xbf16>) -> !fp4.quantized<?x64, nvfp4, block = 1x16,
   EXPECT_NE(planned.errors.find("return its fp4.dequantize"), std::string::npos) << planned.errors;
 }
 
+TEST(Planner, OnlyTensorsAndOpsOfTheDialectHaveAMeaning) {
+  // A number that is no tensor, and ops of other dialects, which the parser knows.
+  auto errors = [](const std::string &argument, const std::string &op) {
+    return planText("func.func @f(%x: tensor<4x8xf32>" + argument + ") -> tensor<8xf32> {\n" + op +
+                    "  %s = fp4.column_sum %x : tensor<4x8xf32> -> tensor<8xf32>\n  return %s : tensor<8xf32>\n}")
+        .errors;
+  };
+  EXPECT_EQ(errors("", ""), "");
+  EXPECT_NE(errors(", %k: f32", "").find("argument 'k' of type 'f32' cannot be passed; expects a tensor"), std::string::npos);
+  EXPECT_NE(errors(", %k: memref<4xf32>", "").find("argument 'k' of type 'memref<4xf32>' cannot be passed"), std::string::npos);
+  for (const char *op : {"%c = arith.constant dense<1.0> : tensor<4xf32>\n", "%c = arith.constant true\nscf.if %c {\n}\n"})
+    EXPECT_NE(errors("", op).find("'arith.constant' op has no meaning in a spec"), std::string::npos) << op;
+}
+
+TEST(Planner, BlockScalesStayInKernels) {
+  Planned planned = planText(R"(
+func.func @f(%x: tensor<?x64xbf16>) -> tensor<?x4xf8E4M3FN> {
+  %s, %a = fp4.block_scale %x nvfp4 block = 1x16 axis = 1 : tensor<?x64xbf16> -> tensor<?x4xf8E4M3FN>, tensor<f32>
+  return %s : tensor<?x4xf8E4M3FN>
+})");
+  EXPECT_NE(planned.errors.find("spec.mlir:4"), std::string::npos) << planned.errors;
+  EXPECT_NE(planned.errors.find("reads the block scales 's'"), std::string::npos) << planned.errors;
+}
+
 TEST(Planner, DisagreeingStaticSizesAreAnErrorWithBothNumbers) {
   // Each op verifies alone; together they ask for 64 == 48 through a dynamic dimension.
   Planned planned = planText(R"(

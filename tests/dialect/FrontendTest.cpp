@@ -102,7 +102,7 @@ TEST_F(FrontendTest, PicksTheFunctionThatIsAskedFor) {
 }
 
 TEST_F(FrontendTest, AsksWhichOfSeveralFunctions) {
-  EXPECT_EQ(names(kTwoFunctions), (Names{"spec.mlir:1:1: error: has 2 functions, one, two: say which one"}));
+  EXPECT_EQ(names(kTwoFunctions), (Names{"spec.mlir:1:1: error: has 2 functions, one, two: say which one, --function NAME in the tool"}));
 }
 
 TEST_F(FrontendTest, SaysWhichFunctionsThereAre) {

@@ -100,7 +100,26 @@ TEST(MathSpecials, NonFiniteAndExtremeInputs) {
   EXPECT_EQ(at("asinh", -kInf), -kInf);
   EXPECT_EQ(at("acosh", 1.0f), 0.0f);
   EXPECT_EQ(at("acosh", kInf), kInf);
-  EXPECT_TRUE(std::isnan(at("acosh", 0.5f)));
+  for (float x : {0.5f, -1.0f, -2968.0f, -1e10f})
+    EXPECT_TRUE(std::isnan(at("acosh", x))) << x;
+  for (float x : {1e-40f, 0x1p-149f, 0x1p-126f}) { // subnormals, and the smallest normal
+    EXPECT_NEAR(at("log", x) / std::log(double(x)), 1.0, 2e-7) << x;
+    EXPECT_NEAR(at("log2", x) / std::log2(double(x)), 1.0, 2e-7) << x;
+    EXPECT_NEAR(at("log10", x) / std::log10(double(x)), 1.0, 2e-7) << x;
+    EXPECT_NEAR(at("cbrt", x) / std::cbrt(double(x)), 1.0, 2e-6) << x;
+  }
+  EXPECT_EQ(at("cbrt", kInf), kInf);
+  EXPECT_EQ(at("cbrt", -kInf), -kInf);
+  EXPECT_NEAR(at("cosh", -89.0f) / std::cosh(-89.0), 1.0, 1e-6); // e^89 overflows
+  EXPECT_EQ(at("cosh", -kInf), kInf);
+  for (const char *function : {"erf", "sin", "tan", "cbrt"})
+    EXPECT_TRUE(std::signbit(at(function, -0.0f))) << function;
+  for (float x : {1e5f, -3e5f, 1048575.5f, 2097151.75f}) { // positions in long sequences
+    EXPECT_NEAR(at("sin", x), std::sin(double(x)), 5e-7) << x;
+    EXPECT_NEAR(at("cos", x), std::cos(double(x)), 5e-7) << x;
+  }
+  for (const char *function : {"sin", "cos", "tan"})
+    EXPECT_TRUE(std::isnan(at(function, -2097152.0f))) << function; // the reduction has no digits for it
   EXPECT_EQ(at("atanh", 1.0f), kInf);
   EXPECT_EQ(at("atan", kInf), 1.57079637f);
   EXPECT_TRUE(std::signbit(at("sinh", -0.0f)));

@@ -4,7 +4,8 @@
 
 func.func @every_kernel(%x: tensor<?x?xbf16>, %w: tensor<?x?xf16>, %b: tensor<?xf32>, %z: tensor<?x?xbf16>, %seed: tensor<i64>,
                         %offset: tensor<i64>, %mask: tensor<?xi8>)
-    -> (tensor<?x?xbf16>, tensor<?x?xf32>, tensor<?x?xf32>, tensor<?xf32>, tensor<?xf32>, tensor<?x?xf32>, tensor<?x?xf32>) {
+    -> (tensor<?x?xbf16>, tensor<?x?xf32>, tensor<?x?xf32>, tensor<?xf32>, tensor<?xf32>, tensor<?x?xf32>, tensor<?x?xf32>,
+        tensor<?x?xf32>, tensor<?x?xbf16>, tensor<i64>) {
   %h = fp4.prologue %x rows(%b : tensor<?xf32>) {
   ^bb0(%a: f32, %bias: f32):
     %s = arith.addf %a, %bias : f32
@@ -57,6 +58,8 @@ func.func @every_kernel(%x: tensor<?x?xbf16>, %w: tensor<?x?xf16>, %b: tensor<?x
       !fp4.quantized<?x?, mxfp4, block = 1x32, axis = 1> -> tensor<?x?xf32>
   %sum = fp4.column_sum %w : tensor<?x?xf16> -> tensor<?xf32>
   %back = fp4.matvec %w, %r axis = 0 : tensor<?x?xf16>, tensor<?xf32> -> tensor<?xf32>
-  return %y, %mxacc, %c, %sum, %back, %wv, %wu
-      : tensor<?x?xbf16>, tensor<?x?xf32>, tensor<?x?xf32>, tensor<?xf32>, tensor<?xf32>, tensor<?x?xf32>, tensor<?x?xf32>
+  // The transform along tokens in memory as well, and arguments that are copied.
+  return %y, %mxacc, %c, %sum, %back, %wv, %wu, %ch, %x, %seed
+      : tensor<?x?xbf16>, tensor<?x?xf32>, tensor<?x?xf32>, tensor<?xf32>, tensor<?xf32>, tensor<?x?xf32>, tensor<?x?xf32>, tensor<?x?xf32>,
+        tensor<?x?xbf16>, tensor<i64>
 }

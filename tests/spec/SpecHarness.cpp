@@ -178,10 +178,10 @@ Tensor randomTensor(const std::string &name, std::vector<int64_t> shape, Element
 }
 
 float element(const Tensor &tensor, int64_t index) {
-  if (tensor.type == ElementType::BF16) {
+  if (tensor.type != ElementType::F32) {
     uint16_t bits;
     std::memcpy(&bits, tensor.bytes.data() + index * 2, 2);
-    return numerics::decodeBF16(bits);
+    return tensor.type == ElementType::BF16 ? numerics::decodeBF16(bits) : numerics::decodeF16(bits);
   }
   float value;
   std::memcpy(&value, tensor.bytes.data() + index * 4, 4);
@@ -189,8 +189,8 @@ float element(const Tensor &tensor, int64_t index) {
 }
 
 void setElement(Tensor &tensor, int64_t index, float value) {
-  if (tensor.type == ElementType::BF16) {
-    uint16_t bits = numerics::encodeBF16(value);
+  if (tensor.type != ElementType::F32) {
+    uint16_t bits = tensor.type == ElementType::BF16 ? numerics::encodeBF16(value) : numerics::encodeF16(value);
     std::memcpy(tensor.bytes.data() + index * 2, &bits, 2);
     return;
   }

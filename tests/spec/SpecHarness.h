@@ -48,7 +48,7 @@ Tensor integerTensor(const std::string &name, int64_t value);
 Tensor randomTensor(const std::string &name, std::vector<int64_t> shape, ElementType type, uint32_t seed, float mean);
 /// A linear congruential step; returns 24 random bits.
 uint32_t nextRandom(uint32_t &state);
-/// Element access, f32 or bf16.
+/// Element access, f32, bf16 or f16.
 float element(const Tensor &tensor, int64_t index);
 void setElement(Tensor &tensor, int64_t index, float value);
 
