@@ -44,19 +44,20 @@ Status Explanations::read(const std::string &path) {
   return {};
 }
 
-bool Explanations::explain(const Plan &plan, const KernelText &kernel, const Mutant &mutant) {
-  std::string name = signature(kernel.name, mutant), text = around(plan, kernel, mutant);
-  for (Explanation &rule : all)
-    if (std::regex_match(name, rule.signature) && std::regex_search(text, rule.context))
-      return ++rule.explained;
-  return false;
+static bool matches(const Explanation &rule, const std::string &name, const std::string &lines) {
+  return std::regex_match(name, rule.signature) && std::regex_search(lines, rule.context);
 }
 
-void Explanations::countKilled(const Plan &plan, const KernelText &kernel, const Mutant &mutant) {
-  std::string name = signature(kernel.name, mutant), text;
+bool Explanations::explain(const Plan &plan, const KernelText &kernel, const Mutant &mutant) const {
+  std::string name = signature(kernel.name, mutant), lines = around(plan, kernel, mutant);
+  return std::any_of(all.begin(), all.end(), [&](const Explanation &rule) { return matches(rule, name, lines); });
+}
+
+void Explanations::count(const Plan &plan, const KernelText &kernel, const Mutant &mutant, bool survived) {
+  std::string name = signature(kernel.name, mutant), lines = around(plan, kernel, mutant);
   for (Explanation &rule : all)
-    if (std::regex_match(name, rule.signature) && std::regex_search(text = around(plan, kernel, mutant), rule.context))
-      ++rule.killed;
+    if (matches(rule, name, lines))
+      ++(survived ? rule.explained : rule.killed);
 }
 
 } // namespace mutation

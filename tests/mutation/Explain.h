@@ -27,10 +27,10 @@ struct Explanation {
 class Explanations {
 public:
   Status read(const std::string &path);
-  /// Whether a rule explains the survivor; counts.
-  bool explain(const Plan &plan, const KernelText &kernel, const Mutant &mutant);
-  /// Counts the rules that match a mutant that was killed.
-  void countKilled(const Plan &plan, const KernelText &kernel, const Mutant &mutant);
+  /// Whether a rule explains the survivor.
+  bool explain(const Plan &plan, const KernelText &kernel, const Mutant &mutant) const;
+  /// Counts the rules that match a mutant.
+  void count(const Plan &plan, const KernelText &kernel, const Mutant &mutant, bool survived);
   const std::vector<Explanation> &rules() const { return all; }
 
 private:

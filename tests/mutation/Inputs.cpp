@@ -16,8 +16,18 @@ static float valueAt(int64_t i, int64_t count, int64_t width, const Special &spe
   int64_t n = special.number;
   if (special.kind == Special::Infinities)
     return input == static_cast<size_t>(n) && i / width == i % width && i % width < 32 ? std::numeric_limits<float>::infinity() : value;
+  if (special.kind == Special::LateInfinities)
+    return input == static_cast<size_t>(n) && i / width - 64 == i % width && i % width < 32 ? std::numeric_limits<float>::infinity() : value;
+  if (special.kind == Special::Ties) {
+    // Rows come in pairs of opposite sign. 2688, the largest value of a block at the largest scale, makes the tensor's scale 1; 6 a block's.
+    int64_t row = i / width, column = i % width, pair = row / 2;
+    float magnitude = pair + column == 0 ? 2688.0f : column % 16 == pair % 8 * 2 ? 6.0f : static_cast<float>((pair * 7 + column * 5) % 24) * 0.25f;
+    return row % 2 ? -magnitude : magnitude;
+  }
+  if (special.kind == Special::Corner)
+    return i == count - 1 ? 60.0f : value;
   if (special.kind == Special::Column)
-    return i % width == n % width ? 4.5f + value : value;
+    return i % width == (n < 0 ? width - 1 : n % width) ? 4.5f + value : value;
   if (special.kind == Special::Place)
     return i == n % (count / width) * width + n % width ? 9.5f : value;
   if (special.kind == Special::Far)
@@ -96,6 +106,15 @@ std::vector<Trial> makeTrials(size_t inputs, const std::string &when) {
     add(dims, Special::Last);
     trials.push_back({dims, {Special::Column, 8200}});
   }
+  // Every remainder with a last column, or a last value, that decides, along each dimension and in both halves of a tile of 128.
+  for (int64_t i = 0; i < 16; ++i) {
+    trials.push_back({{20 + i, 48 + i, 36 + i}, {Special::Column, -1}});
+    trials.push_back({{65 + i, 96 + i, 97 + i}, {Special::Corner, 0}});
+  }
+  trials.push_back({{64, 80, 48}, {Special::Ties, 0}});
+  trials.push_back({{96, 48, 112}, {Special::Ties, 0}});
+  for (size_t i = 0; i < inputs; ++i)
+    trials.push_back({{112, 112, 112}, {Special::LateInfinities, static_cast<int64_t>(i)}});
   for (size_t i = 0; i < inputs; ++i)
     for (const auto &dims : {std::array{48, 64, 80}, {33, 17, 49}})
       trials.push_back({{dims[0], dims[1], dims[2]}, {Special::Infinities, static_cast<int64_t>(i)}});

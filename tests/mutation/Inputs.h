@@ -15,12 +15,15 @@ namespace mutation {
 /// Where an input has values that decide something.
 struct Special {
   enum Kind {
-    Anywhere, // the largest value, which decides the scale of a tensor: a kernel that leaves out its place is found out
-    Last,       // the largest value in the last place
-    Place,      // the largest value in a row and column that the number says
-    Column,     // a column of large values, which decides about the mean
-    Infinities, // one in each column and row up to 32, of one input only
-    Far         // a NaN in a row of the second tile of scales, which the first must not see
+    Anywhere,       // the largest value, which decides the scale of a tensor: a kernel that leaves out its place is found out
+    Last,           // the largest value in the last place
+    Place,          // the largest value in a row and column that the number says
+    Corner,         // in the last place a value so large that it decides a sum of 16 as well
+    Column,         // a column of large values, which decides about the mean; -1: the last
+    Infinities,     // one in each column and row up to 32, of one input only
+    LateInfinities, // in rows from 64
+    Ties,           // values half-way between those of four bits, where the scales are 1; of an even number of rows the means are 0
+    Far             // a NaN in a row of the second tile of scales, which the first must not see
   };
   Kind kind = Anywhere;
   int64_t number = 0;

@@ -24,7 +24,7 @@ struct Options {
   size_t most = 0, jobs = 2, places = 2;
   unsigned seconds = 60;
   double minimum = 0;
-  bool verbose = false, retry = false, rules = false;
+  bool verbose = false, retry = false, rules = false, reportOnly = false;
 };
 
 class Program {
@@ -52,7 +52,7 @@ public:
       }
     std::fprintf(stderr, "fourfold-mutate: %zu plans, %zu distinct kernels, %zu mutants to try\n", plans.size(), all.size(), left);
     // A survivor that nothing explains gets a chance in other plans with its kernel, whose inputs have other shapes.
-    for (size_t round = 0; round < options.places; ++round)
+    for (size_t round = 0; round < options.places && !options.reportOnly; ++round)
       for (size_t plan = 0; plan < plans.size(); ++plan)
         for (size_t choice = 0; choice < plans[plan].choices.size(); ++choice)
           if (Status status = tryHere(round, plan, choice); !status.ok())
@@ -92,7 +92,7 @@ private:
     useOneThread(0, emulator::CheckLevel::Fast);
     if (Status status = recorder.load(the.target, the.choices[choice].manifest, the.ptx); !status.ok())
       return status;
-    if (Status status = recorder.record(the.choices[choice].launches, wanted, the.choices[choice].when); !status.ok())
+    if (Status status = recorder.record(the.choices[choice].launches, wanted, the.choices[choice].when, round ? Effort::Full : Effort::Short); !status.ok())
       return status;
     for (Distinct *distinct : here) {
       if (Status status = tryKernel(recorder, *distinct, round); !status.ok())
@@ -209,8 +209,8 @@ private:
       return;
     for (const Distinct &distinct : all)
       for (const Trialled &mutant : distinct.mutants)
-        if (mutant.verdict && mutant.verdict != Verdict::Survived)
-          explanations.countKilled(plans[distinct.places.front().plan], *distinct.places.front().text, mutant.mutant);
+        if (mutant.verdict)
+          explanations.count(plans[distinct.places.front().plan], *distinct.places.front().text, mutant.mutant, mutant.verdict == Verdict::Survived);
     std::puts("\nexplains  matches killed  rule");
     for (const Explanation &rule : explanations.rules())
       fmt::print("{:8}  {:14}  {}: {}\n", rule.explained, rule.killed, rule.line, rule.text);
@@ -239,6 +239,7 @@ int main(int argc, char **argv) {
   app.add_option("--equivalent", options.equivalents, "File of survivors that change nothing that matters, with the reason of each");
   app.add_option("--minimum", options.minimum, "Fail if fewer percent of the mutants that are not equivalent are killed")->capture_default_str();
   app.add_option("--log", options.log, "Keep each verdict in this file; those that are in it are not tried again");
+  app.add_flag("--report-only", options.reportOnly, "Run nothing: the tables of what is in the log");
   app.add_flag("--retry-survivors", options.retry, "Try those again that survived according to the log");
   app.add_option("--jobs", options.jobs, "Processes at a time")->capture_default_str()->check(CLI::Range(1, 256));
   app.add_option("--seconds", options.seconds, "Limit of one mutant")->capture_default_str();

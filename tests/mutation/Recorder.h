@@ -16,6 +16,9 @@
 namespace fourfold {
 namespace mutation {
 
+/// How much is tried: short first, then in full what that does not tell from the original.
+enum class Effort { Short, Full };
+
 /// A buffer of a launch: a copy in the device's memory, as it is before the launch, and what the kernel makes of it.
 struct Area {
   uint64_t address = 0;
@@ -36,9 +39,9 @@ class Recorder {
 public:
   /// `manifest` has one variant of each launch.
   Status load(const std::string &target, const std::string &manifest, const std::string &ptx);
-  /// Runs trials made for the plan; what the kernels named are launched with is kept, the same launch once. Launches after the last of them are
-  /// left out.
-  Status record(const std::vector<std::string> &launchNames, const std::set<std::string> &wanted, const std::string &when);
+  /// Runs trials made for the plan, for matrix products a third of them where the effort is short; what the kernels named are launched with is
+  /// kept, the same launch once. Launches after the last of them are left out.
+  Status record(const std::vector<std::string> &launchNames, const std::set<std::string> &wanted, const std::string &when, Effort effort);
   /// The launches of a kernel, those of the fewest instructions first.
   const std::vector<Case> &cases(const std::string &kernel) const { return kept.at(kernel); }
   /// Frees what was kept of a kernel.
@@ -55,7 +58,7 @@ private:
   Executable executable;
   int ordinal = -1;
   std::set<std::string> wantedNames;
-  bool isLong = false; // the current run is along thousands of rows or columns
+  bool skipsMatmul = false; // in the current run
   size_t lastWanted = 0, launched = 0; // launches of the current run
   std::string trialText;
   std::map<std::string, std::vector<Case>> kept;

@@ -62,7 +62,7 @@ Verdict test(const Recorder &recorder, const std::string &kernel, const std::str
   }
   emulator::LoadedFunction &function = *found->second;
   function.maxDynamicShared = emulator::kDevices[context.ordinal].sharedOptin;
-  constexpr unsigned long long kShort = 3'000'000; // about a second
+  constexpr unsigned long long kShort = 1'000'000;
   unsigned long long instructions = 0;
   for (const Case &entry : recorder.cases(kernel)) {
     instructions += entry.instructions;

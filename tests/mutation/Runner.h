@@ -19,10 +19,7 @@ bool verdictFromName(const std::string &name, Verdict *verdict);
 /// Options for a process that forks: one thread, since a child could not rely on the locks of others.
 void useOneThread(unsigned long long budget, emulator::CheckLevel checks);
 
-/// How many of a kernel's launches a mutant is run on. `Short`: the first, up to some millions of instructions in all.
-enum class Effort { Short, Full };
-
-/// Runs the kernel of a PTX text on the launches; stops at the first that tells it from the original. To be called in a process of its own:
+/// Runs the kernel of a PTX text on the launches, where the effort is short on those of the fewest instructions, some millions in all; stops at the first that tells it from the original. To be called in a process of its own:
 /// a mutant may hang, and memory is changed.
 Verdict test(const Recorder &recorder, const std::string &kernel, const std::string &ptx, Effort effort, std::string *what);
 
