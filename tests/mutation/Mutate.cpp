@@ -3,8 +3,11 @@
 
 #include "tests/mutation/Mutate.h"
 
+#include <algorithm>
 #include <functional>
+#include <map>
 #include <regex>
+#include <set>
 
 namespace fourfold {
 namespace mutation {
@@ -26,6 +29,11 @@ std::string joinLines(const std::vector<std::string> &lines) {
   return text;
 }
 
+static std::string trimmed(const std::string &line) {
+  size_t start = line.find_first_not_of(" \t");
+  return start == std::string::npos ? "" : line.substr(start, line.find_last_not_of(" \t") - start + 1);
+}
+
 std::vector<KernelText> findKernels(const std::vector<std::string> &lines) {
   std::vector<KernelText> kernels;
   for (size_t i = 0; i < lines.size(); ++i) {
@@ -33,12 +41,16 @@ std::vector<KernelText> findKernels(const std::vector<std::string> &lines) {
     if (entry == std::string::npos)
       continue;
     KernelText kernel;
+    kernel.head = i;
     kernel.name = lines[i].substr(entry + 7, lines[i].find('(') - entry - 7);
     while (i < lines.size() && lines[i] != "{")
       ++i;
     kernel.first = i + 1;
-    while (i < lines.size() && lines[i] != "}")
-      ++i;
+    // Inline assembly has blocks of its own, which may end at the start of a line.
+    for (int depth = 1; depth && ++i < lines.size();) {
+      std::string line = trimmed(lines[i]);
+      depth += (line == "{") - (line == "}");
+    }
     kernel.last = i;
     kernels.push_back(kernel);
   }
@@ -46,11 +58,6 @@ std::vector<KernelText> findKernels(const std::vector<std::string> &lines) {
 }
 
 namespace {
-
-std::string trimmed(const std::string &line) {
-  size_t start = line.find_first_not_of(" \t");
-  return start == std::string::npos ? "" : line.substr(start, line.find_last_not_of(" \t") - start + 1);
-}
 
 /// What a line becomes for a match of its pattern.
 struct Rule {
@@ -68,9 +75,12 @@ const std::vector<Rule> &rules() {
       {"wait", std::regex(R"(^cp\.async\.wait_(group\s+\d+|all)\s*;)"), gone},
       {"wait", std::regex(R"(^(cp\.async\.wait_group\s+)(\d+);)"), [](Match m) { return m.str(1) + plus(m.str(2), 1) + ";"; }},
       {"wait", std::regex(R"(^cp\.async\.commit_group\s*;)"), gone},
+      {"wait", std::regex(R"(^wgmma\.wait_group\.sync\.aligned\s+\d+\s*;)"), gone},
+      {"wait", std::regex(R"(^(wgmma\.wait_group\.sync\.aligned\s+)(\d+);)"), [](Match m) { return m.str(1) + plus(m.str(2), 1) + ";"; }},
+      {"wait", std::regex(R"(^wgmma\.commit_group\.)"), gone},
       {"barrier", std::regex(R"(^(bar|barrier)\.(cta\.)?sync)"), gone},
       {"warp barrier", std::regex(R"(^bar\.warp\.sync)"), gone},
-      {"fence", std::regex(R"(^(fence|membar)\.)"), gone},
+      {"fence", std::regex(R"(^(fence|membar|wgmma\.fence)\.)"), gone},
       {"predicate", std::regex(R"(^@(!?)(%p\d+)(.*)$)"),
        [](Match m) { return (m.str(1).empty() ? "@!" : "@") + m.str(2) + m.str(3); }},
       {"predicate", std::regex(R"(^@!?%p\d+\s+(.*)$)"), [](Match m) { return m.str(1); }},
@@ -107,6 +117,9 @@ const std::vector<Rule> &rules() {
       {"index", std::regex(R"(^(add\.s32\s+%r\d+, %r\d+, )(-?\d+);)"), [](Match m) { return m.str(1) + plus(m.str(2), 1) + ";"; }},
       {"index", std::regex(R"(^((?:shl|shr)\.[bus]32\s+%r\d+, %r\d+, )(\d+);)"),
        [](Match m) { return m.str(1) + plus(m.str(2), m.str(2) == "0" ? 1 : -1) + ";"; }},
+      // Of a descriptor of a shared operand, which counts 16 bytes: a step along K of one instruction.
+      {"address", std::regex(R"(^(add\.s64\s+%descriptor, %rd\d+, )(\d+);)"), [](Match m) { return m.str(1) + plus(m.str(2), 2) + ";"; }},
+      {"address", std::regex(R"(^(add\.s64\s+%rd\d+, %rd\d+, )(-?\d+);)"), [](Match m) { return m.str(1) + plus(m.str(2), 16) + ";"; }},
       {"address", std::regex(R"(^((?:ld|st|cp|ldmatrix|red|atom)\..*\[%rd?\d+)(\+(-?\d+))?(\].*)$)"),
        [](Match m) {
          if (m.str(1).find("ld.param") == 0)
@@ -121,6 +134,8 @@ const std::vector<Rule> &rules() {
 }
 
 } // namespace
+
+bool isOrder(const std::string &kind) { return kind == "wait" || kind == "barrier" || kind == "warp barrier" || kind == "fence"; }
 
 std::vector<Mutant> enumerate(const std::vector<std::string> &lines, const KernelText &kernel) {
   std::vector<Mutant> mutants;
@@ -138,6 +153,59 @@ std::vector<Mutant> enumerate(const std::vector<std::string> &lines, const Kerne
     }
   }
   return mutants;
+}
+
+std::vector<Mutant> sample(const std::vector<Mutant> &all, size_t most) {
+  if (!most)
+    return all;
+  std::map<std::string, std::vector<Mutant>> byKind;
+  std::vector<Mutant> picked;
+  for (const Mutant &mutant : all)
+    if (isOrder(mutant.kind))
+      picked.push_back(mutant);
+    else
+      byKind[mutant.kind].push_back(mutant);
+  for (const auto &[kind, mutants] : byKind) {
+    // At 0, 1/2, 1/4, 3/4, 1/8, ... of the list: a larger sample holds the smaller ones.
+    std::set<size_t> taken;
+    for (size_t i = 0; taken.size() < std::min(most, mutants.size()); ++i) {
+      double place = 0;
+      for (size_t bits = i, part = 2; bits; bits /= 2, part *= 2)
+        place += static_cast<double>(bits % 2) / static_cast<double>(part);
+      taken.insert(static_cast<size_t>(place * static_cast<double>(mutants.size())));
+    }
+    for (size_t i : taken)
+      picked.push_back(mutants[i]);
+  }
+  return picked;
+}
+
+std::vector<std::string> linesOf(const std::vector<std::string> &lines, const KernelText &kernel, size_t *first) {
+  std::vector<std::string> picked;
+  std::vector<KernelText> all = findKernels(lines);
+  auto other = all.begin();
+  for (size_t i = 0; i < lines.size(); ++i) {
+    while (other != all.end() && (i > other->last || other->name == kernel.name))
+      ++other;
+    if (other != all.end() && i >= other->head)
+      continue;
+    if (i == kernel.first)
+      *first = picked.size();
+    picked.push_back(lines[i]);
+  }
+  return picked;
+}
+
+std::string normalised(const std::vector<std::string> &lines, const KernelText &kernel) {
+  static const std::regex label(R"(\$L__BB\d+_)");
+  std::string text;
+  for (size_t i = kernel.head; i < kernel.last; ++i) {
+    std::string line = lines[i];
+    for (size_t at; (at = line.find(kernel.name)) != std::string::npos;)
+      line.replace(at, kernel.name.size(), "$");
+    text += (line.find("$L__BB") == std::string::npos ? line : std::regex_replace(line, label, "$$L_")) + "\n";
+  }
+  return text;
 }
 
 } // namespace mutation

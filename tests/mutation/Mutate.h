@@ -14,7 +14,8 @@ namespace mutation {
 /// A kernel's lines in the text of a module.
 struct KernelText {
   std::string name;
-  size_t first = 0, last = 0; // of its body, from 0, `last` not included
+  size_t head = 0;            // the line with `.entry`, from 0
+  size_t first = 0, last = 0; // of its body, `last` not included
 };
 
 /// One line changed.
@@ -28,11 +29,23 @@ struct Mutant {
 std::vector<std::string> splitLines(const std::string &text);
 std::string joinLines(const std::vector<std::string> &lines);
 
+/// Whether mutants of the kind take away what orders accesses: they are few, and never sampled.
+bool isOrder(const std::string &kind);
+
 /// The kernels of a module as LLVM's back end and nvcc lay it out: a line with `.entry NAME(`, the body between lines `{` and `}`.
 std::vector<KernelText> findKernels(const std::vector<std::string> &lines);
 
 /// Every mutant of a kernel, in the order of its lines.
 std::vector<Mutant> enumerate(const std::vector<std::string> &lines, const KernelText &kernel);
+
+/// Those that take away order, and up to `most` of each other kind, evenly over the lines; 0: all.
+std::vector<Mutant> sample(const std::vector<Mutant> &all, size_t most);
+
+/// A module with this kernel alone; `first`: where the first line of its body is in it.
+std::vector<std::string> linesOf(const std::vector<std::string> &lines, const KernelText &kernel, size_t *first);
+
+/// The kernel's text without its name and the numbers of its labels: what is the same here is the same kernel.
+std::string normalised(const std::vector<std::string> &lines, const KernelText &kernel);
 
 } // namespace mutation
 } // namespace fourfold
