@@ -48,8 +48,8 @@ std::vector<uint32_t> edges() {
 constexpr int kThreads = 128;
 
 /// Kernel k(in, out): out[3 i ..] = pair of in[i] and in[i + 1], e4m3 of in[i], and that decoded (or 0 where it has a sign or is NaN).
-void buildConversions(mlir::gpu::GPUModuleOp module, const Target &target) {
-  auto global = mlir::LLVM::LLVMPointerType::get(module.getContext(), 1);
+void buildConversions(KernelModule module, const Target &target) {
+  auto global = globalPointerType(module->getContext());
   KernelBuilder k(module, "k", {global, global}, kThreads);
   Val index = k.blockId(0) * kThreads + k.threadId();
   Val from = k.offset(k.param(0), k.toI64(index * 4));
