@@ -26,7 +26,7 @@ check: build ## build and pass all tests
 	@tools/check-style
 	@tools/run-tests $(BUILD)
 
-check-fast: build ## all but the slowest tests: under three minutes on two cores
+check-fast: build ## all but the slowest tests
 	@tools/check-style
 	@tools/run-tests $(BUILD) -LE slow
 

@@ -81,6 +81,11 @@ std::vector<Trial> makeTrials(size_t inputs, const std::string &when) {
   for (const auto &dims : {std::array{140, 1000, 140}, {140, 140, 1000}, {1000, 140, 140}, {128, 64, 384}, {384, 128, 64}, {64, 384, 128},
                            {1100, 16, 128}, {1100, 128, 16}, {16, 1100, 128}, {128, 1100, 16}, {16, 128, 1100}, {128, 16, 1100}})
     add({dims[0], dims[1], dims[2]});
+  // A product's K of one element past a stage (of 128, of 256), with few rows and with many; whole tiles of 256 columns in the second stage; two
+  // columns of tiles under more than eight rows of them.
+  for (const auto &dims : {std::array{5, 72, 129}, {5, 129, 72}, {72, 129, 5}, {129, 5, 72}, {129, 72, 5}, {130, 200, 257}, {130, 257, 200},
+                           {257, 200, 130}, {140, 300, 300}, {300, 140, 300}, {300, 300, 140}, {1100, 300, 48}, {1100, 48, 300}, {300, 1100, 48}, {48, 1100, 300}})
+    add({dims[0], dims[1], dims[2]});
   // Steps along each dimension that are not whole, in each stage of the pipeline.
   for (int64_t extent : {40, 150, 300, 400})
     for (size_t along = 0; along < 3; ++along) {
