@@ -95,6 +95,8 @@ Kernel Decoder::run() {
   out().line = kernel.code.size() > 1 ? kernel.code[kernel.code.size() - 2].line : entry.line;
   decodeCallees();
   spreadMissing();
+  if (kernel.usesWgmma && kernel.usesTensorMemory) // each guards registers in a way of its own
+    kernel.missing.push_back({entry.line, fmt::format("kernel '{}', line {}: wgmma (sm_90a) and tcgen05 (sm_100a and later) in one kernel: no GPU has both", entry.name, entry.line)});
   if (!kernel.missing.empty()) { // never runs
     kernel.code.clear();
     return std::move(kernel);
@@ -535,6 +537,22 @@ uint32_t Decoder::label(const Operand &operand) {
 const std::vector<std::string> *Decoder::branchTargets(const std::string &name) const {
   auto found = frame->function->branchTargets.find(name);
   return found == frame->function->branchTargets.end() ? nullptr : &found->second;
+}
+
+void guardRegisters(Kernel &kernel, const std::vector<RegisterUse> &uses, const std::vector<bool> &concerned, bool (*owns)(const Instr &), Handler guard) {
+  for (const RegisterUse &use : uses) {
+    const Instr &in = kernel.code[use.instruction];
+    if (use.slot < kFirstSlot || !concerned[use.slot] || owns(in) || !in.handler)
+      continue;
+    RegisterGuard &guarded = kernel.registerGuards[use.instruction];
+    (use.isWrite ? guarded.writes : guarded.reads).push_back(use.slot);
+  }
+  for (auto &[index, guarded] : kernel.registerGuards) {
+    Instr &in = kernel.code[index];
+    guarded.handler = in.handler;
+    guarded.isCopy = in.instrClass == InstrClass::Move;
+    in.handler = guard;
+  }
 }
 
 } // namespace emulator

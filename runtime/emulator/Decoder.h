@@ -165,6 +165,9 @@ bool decodeStack(Decoder &decoder);
 bool decodeMemoryRange(Decoder &decoder);
 /// ldmatrix and stmatrix of bytes, movmatrix.
 bool decodeMatrixBytes(Decoder &decoder);
+/// Puts `guard` before the instructions that touch a register of those for which `concerned` is true, but for those that own them. A kernel
+/// has one kind of guard.
+void guardRegisters(Kernel &kernel, const std::vector<RegisterUse> &uses, const std::vector<bool> &concerned, bool (*owns)(const Instr &), Handler guard);
 /// Puts guards before the instructions that touch registers of a wgmma.
 void guardWgmmaRegisters(Kernel &kernel, const std::vector<RegisterUse> &uses);
 /// The same for those that tcgen05.ld loads.

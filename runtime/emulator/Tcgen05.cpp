@@ -235,19 +235,7 @@ void guardTensorRegisters(Kernel &kernel, const std::vector<RegisterUse> &uses) 
     if (isTensorLoad(in))
       for (uint32_t slot : in.list2)
         concerned[slot] = true;
-  for (const RegisterUse &use : uses) {
-    Instr &in = kernel.code[use.instruction];
-    if (use.slot < kFirstSlot || !concerned[use.slot] || isTensorLoad(in) || !in.handler)
-      continue;
-    RegisterGuard &guard = kernel.registerGuards[use.instruction];
-    (use.isWrite ? guard.writes : guard.reads).push_back(use.slot);
-  }
-  for (auto &[index, guard] : kernel.registerGuards) {
-    Instr &in = kernel.code[index];
-    guard.handler = in.handler;
-    guard.isCopy = in.instrClass == InstrClass::Move;
-    in.handler = guarded;
-  }
+  guardRegisters(kernel, uses, concerned, isTensorLoad, guarded);
 }
 
 } // namespace emulator

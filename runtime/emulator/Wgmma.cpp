@@ -398,19 +398,7 @@ void guardWgmmaRegisters(Kernel &kernel, const std::vector<RegisterUse> &uses) {
       for (uint32_t slot : in.list2)
         concerned[slot] = true;
     }
-  for (const RegisterUse &use : uses) {
-    Instr &in = kernel.code[use.instruction];
-    if (use.slot < kFirstSlot || !concerned[use.slot] || in.handler == issue || !in.handler)
-      continue;
-    RegisterGuard &guard = kernel.registerGuards[use.instruction];
-    (use.isWrite ? guard.writes : guard.reads).push_back(use.slot);
-  }
-  for (auto &[index, guard] : kernel.registerGuards) {
-    Instr &in = kernel.code[index];
-    guard.handler = in.handler;
-    guard.isCopy = in.instrClass == InstrClass::Move;
-    in.handler = guarded;
-  }
+  guardRegisters(kernel, uses, concerned, [](const Instr &in) { return in.handler == issue; }, guarded);
 }
 
 } // namespace emulator

@@ -58,6 +58,16 @@ TEST_F(Support, OneKernelCannotAnotherCan) {
   EXPECT_NE(support[1].missing[1].find("line 13"), std::string::npos);
 }
 
+TEST_F(Support, MatrixStepsOfTwoGenerations) {
+  const char *wgmma = "wgmma.fence.sync.aligned;\n", *tcgen05 = "tcgen05.wait::ld.sync.aligned;\n";
+  load(entry("both", std::string(wgmma) + tcgen05) + entry("one", wgmma) + entry("other", tcgen05));
+  fails(kErrorNotSupported, "both", {"kernel 'both', line", "no GPU has both"});
+  std::vector<KernelSupport> support = kernelSupport(device.module);
+  ASSERT_EQ(support.size(), 3u);
+  for (const KernelSupport &kernel : support)
+    EXPECT_EQ(kernel.missing.empty(), kernel.name != "both") << kernel.name;
+}
+
 TEST_F(Support, FunctionsThatAreReached) {
   load(function("bad", kMissing) + function("between", call("bad")) + function("good", "add.u32 %r1, %r1, 1;\n") +
        entry("direct", call("bad")) + entry("twice", call("between") + call("between")) + entry("other", call("good")) + entry("none", ""));
