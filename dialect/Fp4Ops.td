@@ -331,7 +331,7 @@ def Fp4_EpilogueOp : Fp4_ElementOp<"epilogue"> {
     `result[i, j] = region(input[i, j], rows[j]..., cols[i]..., full[i, j]..., scalars...)`
 
     As `fp4.prologue`, on the result of a matmul: bias, rank-one terms, activation, residual, accumulation, cast. It fuses into the
-    matmul that feeds it.
+    matmul that feeds it if it is the product's only use, otherwise into the kernels that read its result, as a prologue does.
 
     Rules:
     - `epilogue_c1`: the result has the input's shape.

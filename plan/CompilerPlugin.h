@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-#define FOURFOLD_COMPILER_ABI 4
+#define FOURFOLD_COMPILER_ABI 5
 
 /* Receives one named result; the bytes are valid during the call only. */
 typedef void (*FourfoldSink)(void *user, const char *name, const void *bytes, size_t size);
@@ -30,6 +30,7 @@ typedef struct FourfoldCompileRequest {
   const char *const *absent; /* optional arguments that are left out */
   size_t numAbsent;
   const char *mode; /* NULL, "fast" or "faithful": how targets without FP4 tensor cores sum products */
+  const char *kernel; /* of "kernels", "llvm" and "ptx": this kernel alone, without a manifest; NULL: all of the plan */
 } FourfoldCompileRequest;
 
 /* A host tensor: row-major, contiguous. */

@@ -65,7 +65,7 @@ llvm::StringRef valueName(mlir::Value value);
 std::string resultName(mlir::func::FuncOp function, unsigned index);
 
 /// Removes arguments that the caller leaves out. Each must carry `fp4.optional` and be a mask, or an operand of a region, which then
-/// reads a full mask or -0.0. Names that the function does not have are passed over.
+/// reads a full mask or -0.0. A name that the function does not have is an error, which lists those that it could be.
 mlir::LogicalResult dropAbsent(mlir::func::FuncOp function, llvm::ArrayRef<std::string> absent);
 
 /// Rewrites `math` functions inside fp4 regions to arith, math.fma and the other ops that IEEE 754 defines, so that the

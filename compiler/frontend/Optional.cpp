@@ -6,6 +6,8 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
+#include "llvm/ADT/StringExtras.h"
+
 using namespace mlir;
 
 namespace fourfold {
@@ -59,6 +61,15 @@ static bool dropUse(OpOperand &use) {
   return false;
 }
 
+static InFlightDiagnostic unknownName(func::FuncOp function, llvm::StringRef name) {
+  llvm::SmallVector<llvm::StringRef> optional;
+  for (BlockArgument argument : function.getArguments())
+    if (function.getArgAttr(argument.getArgNumber(), fp4::kOptionalAttr))
+      optional.push_back(valueName(argument));
+  return function.emitOpError() << "has no argument '" << name << "' to leave out; "
+                                << (optional.empty() ? "none of its arguments is optional" : "optional: " + llvm::join(optional, ", "));
+}
+
 LogicalResult dropAbsent(func::FuncOp function, llvm::ArrayRef<std::string> absent) {
   function.getContext()->loadDialect<arith::ArithDialect>();
   for (const std::string &name : absent) {
@@ -67,7 +78,7 @@ LogicalResult dropAbsent(func::FuncOp function, llvm::ArrayRef<std::string> abse
     while (index < function.getNumArguments() && valueName(function.getArgument(index)) != name)
       ++index;
     if (index == function.getNumArguments())
-      continue; // another of a recipe's functions may have it
+      return unknownName(function, name);
     if (!function.getArgAttr(index, fp4::kOptionalAttr))
       return function.emitOpError() << "needs argument '" << name << "'; only arguments with '" << fp4::kOptionalAttr
                                     << "' may be left out";

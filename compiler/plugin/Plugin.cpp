@@ -13,8 +13,11 @@
 #include "plan/CompilerNote.h"
 #include "plan/CompilerPlugin.h"
 
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/MLIRContext.h"
 
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Config/llvm-config.h"
 
 using namespace mlir;
@@ -78,6 +81,25 @@ std::vector<std::string> asStrings(const char *const *list, size_t size) {
   return std::vector<std::string>(list, list + size);
 }
 
+/// Drops the kernels of other names. False if there is none of this one; `*why` then lists those that there are.
+bool keepKernel(gpu::GPUModuleOp module, llvm::StringRef name, std::string *why) {
+  llvm::SmallVector<LLVM::LLVMFuncOp> kernels;
+  llvm::SmallVector<llvm::StringRef> names;
+  for (auto function : module.getOps<LLVM::LLVMFuncOp>())
+    if (!function.isExternal()) {
+      kernels.push_back(function);
+      names.push_back(function.getName());
+    }
+  if (!llvm::is_contained(names, name)) {
+    *why = ("the plan has no kernel '" + name + "'; it has " + llvm::join(names, ", ")).str();
+    return false;
+  }
+  for (LLVM::LLVMFuncOp kernel : kernels)
+    if (kernel.getName() != name)
+      kernel.erase();
+  return true;
+}
+
 int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *user) {
   Reporter reporter(sink, user);
   if (!request || request->structSize < sizeof(FourfoldCompileRequest) || !request->text || !request->target)
@@ -101,6 +123,8 @@ int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *
     return reporter.fail(why);
 
   std::optional<MatmulMode> mode = parseMode(asString(request->mode));
+  if (request->kernel && emit != "kernels" && emit != "llvm" && emit != "ptx")
+    return reporter.fail("a kernel can be chosen for the outputs kernels, llvm and ptx, not for " + emit.str());
   if (!mode)
     return reporter.fail("unknown mode '" + asString(request->mode) + "'; expects fast or faithful");
 
@@ -126,6 +150,9 @@ int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *
     reporter.send("plan", planned->plan.str());
     return 0;
   }
+  std::string kernel = asString(request->kernel);
+  if (std::string why; !kernel.empty() && !keepKernel(*planned->kernels, kernel, &why))
+    return reporter.fail(why);
   if (emit == "kernels") {
     std::string text;
     llvm::raw_string_ostream stream(text);
@@ -145,7 +172,7 @@ int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *
     session.reportErrors(reporter, "the kernels cannot be lowered");
     return 1;
   }
-  if (emit == "ptx")
+  if (emit == "ptx" && kernel.empty())
     reporter.send("manifest", planned->plan.toJson());
   reporter.send(emit == "ptx" ? "ptx" : "llvm", *code);
   return 0;

@@ -57,6 +57,14 @@ private:
   LogicalResult removeDuplicates();
   LogicalResult sortByPhase();
   void nameOps();
+  /// Of the names that are left out those that this function has: another of the recipe's may have the others.
+  llvm::SmallVector<std::string> absentFrom(func::FuncOp function) const {
+    llvm::SmallVector<std::string> names;
+    for (BlockArgument argument : function.getArguments())
+      if (isAbsent(valueName(argument)))
+        names.push_back(valueName(argument).str());
+    return names;
+  }
   bool isAbsent(llvm::StringRef name) const { return llvm::is_contained(absent, name); }
 
   MLIRContext &context;
@@ -228,7 +236,7 @@ FailureOr<ParsedSpec> Linker::run(llvm::ArrayRef<RecipeSource> sources, bool dis
   for (auto [index, source] : llvm::enumerate(sources)) {
     const Role &role = roleOf(static_cast<int>(index));
     FailureOr<ParsedSpec> parsed = parseSpec(source.text, source.fileName, context, role.function);
-    if (failed(parsed) || failed(check(parsed->function, role)) || failed(dropAbsent(parsed->function, absent)) ||
+    if (failed(parsed) || failed(check(parsed->function, role)) || failed(dropAbsent(parsed->function, absentFrom(parsed->function))) ||
         failed(addDeclarations(*parsed->module)) || failed(addArguments(parsed->function)))
       return failure();
     addBody(parsed->function);

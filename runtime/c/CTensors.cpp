@@ -32,6 +32,8 @@ Status c::readSpec(const FourfoldSpecDescriptor *descriptor, Spec *spec) {
     spec->function = known.function;
   if (known.mode)
     spec->mode = known.mode;
+  if (!spec->mode.empty() && spec->mode != "fast" && spec->mode != "faithful")
+    return invalid(fmt::format("FourfoldSpecDescriptor.mode is '{}': expected fast or faithful", spec->mode));
   for (size_t i = 0; i < known.absentCount; ++i) {
     if (!known.absent[i])
       return invalid(fmt::format("FourfoldSpecDescriptor.absent[{}] is null", i));

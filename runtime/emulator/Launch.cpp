@@ -375,15 +375,15 @@ int launch(Context &context, LoadedFunction &function, LaunchShape shape, void *
   uint64_t total = uint64_t{grid[0]} * grid[1] * grid[2], side = shape.isCooperative ? total : clusterSize(launch);
   tbb::enumerable_thread_specific<Worker> workers;
   std::atomic<uint64_t> next{0};
-  ClusterQueue queue{&next, total / side};
+  ClusterQueue queue{&next, total / side, global.options.order == BlockOrder::Descending};
   auto work = [&] {
     Worker &worker = workers.local();
     setClusterQueue(&queue);
     try {
       if (!worker.ready)
         prepareWorker(worker, launch, side);
-      // Blocks start in order, as a GPU starts them: a block may wait for an earlier one.
-      for (uint64_t first; !launch.stop && (first = side * next++) < total;) {
+      // Blocks start in order, as a GPU starts them, unless the options want it otherwise: a block may wait for an earlier one.
+      for (uint64_t first; !launch.stop && (first = side * queue.take()) < total;) {
         try {
           startBlocks(worker, launch, first);
           runBlocks(worker.blocks);

@@ -31,7 +31,7 @@ Response takeCluster(const Launch &launch) {
   // As many would-be takers come after the last as there are blocks.
   if (!currentQueue || *currentQueue->next >= currentQueue->total)
     return response;
-  uint64_t cluster = (*currentQueue->next)++;
+  uint64_t cluster = currentQueue->take();
   if (cluster >= currentQueue->total)
     return response;
   response.isCanceled = kCanceled;

@@ -21,6 +21,8 @@ Options optionsFromEnvironment() {
   }
   if (const char *text = std::getenv("FOURFOLD_EMULATOR_BUDGET"))
     options.maxInstructions = std::strtoull(text, nullptr, 10);
+  if (const char *text = std::getenv("FOURFOLD_EMULATOR_ORDER"))
+    options.order = std::string_view(text) == "descending" ? BlockOrder::Descending : BlockOrder::Ascending;
   return options;
 }
 

@@ -113,7 +113,8 @@ FourfoldCompileRequest compileRequest(const Spec &spec, const std::vector<const 
 
 CacheKey Compiler::Impl::compiledKey(const Spec &spec, const std::string &target, const char *emit) const {
   // A new field of the request changes the code it asks for: it must be added below.
-  static_assert(sizeof(FourfoldCompileRequest) == 10 * sizeof(void *), "add the request's new field to the key");
+  // Of one kernel alone nothing is kept.
+  static_assert(sizeof(FourfoldCompileRequest) == 11 * sizeof(void *), "add the request's new field to the key");
   return CacheKeyBuilder("compile")
       .addNumber(FOURFOLD_COMPILER_ABI)
       .add(identity)
@@ -187,10 +188,10 @@ Status Compiler::compile(const Spec &spec, const std::string &target, CompiledSp
 }
 
 Status Compiler::emit(const Spec &spec, const std::string &target, const std::string &stage, std::string *text,
-                      std::string *warnings) const {
+                      std::string *warnings, const std::string &kernel) const {
   if (!impl)
     return notOpen();
-  if (stage == "signature" || stage == "ptx") {
+  if (kernel.empty() && (stage == "signature" || stage == "ptx")) {
     CachedTexts texts;
     if (Status status = impl->compiled(spec, target, stage.c_str(), &texts); !status.ok())
       return status;
@@ -205,6 +206,7 @@ Status Compiler::emit(const Spec &spec, const std::string &target, const std::st
     return status;
   std::vector<const char *> absent = pointers(spec.absent);
   FourfoldCompileRequest request = compileRequest(spec, absent, target, stage.c_str());
+  request.kernel = orNull(kernel);
   Collected collected;
   if (api->compile(&request, Collected::receive, &collected) != 0)
     return collected.failure("compiling " + spec.fileName);

@@ -20,7 +20,7 @@ namespace {
 
 struct CompileOptions {
   SpecSource source;
-  std::string target = "sm_120a", stage = "ptx", output = "-";
+  std::string target = "sm_120a", stage = "ptx", kernel, output = "-";
   std::vector<std::string> with;
   bool distributed = false;
 };
@@ -42,12 +42,22 @@ Status checkRecipeOptions(const CompileOptions &options) {
   return {};
 }
 
+/// What is of all kernels, and not of one.
+Status checkKernelOption(const CompileOptions &options) {
+  if (!options.kernel.empty() && (options.stage == "linked" || options.stage == "plan" || options.stage == "manifest"))
+    return {StatusCode::InvalidArgument,
+            fmt::format("--kernel {} needs --emit kernels, llvm, ptx or cubin: {} is of all kernels", options.kernel, options.stage)};
+  return {};
+}
+
 /// Produces the bytes of the stage asked for.
 Status produce(const CompileOptions &options, std::string *bytes) {
   Spec spec;
   Compiler compiler;
   std::string warnings;
   if (Status status = checkRecipeOptions(options); !status.ok())
+    return status;
+  if (Status status = checkKernelOption(options); !status.ok())
     return status;
   if (Status status = readSource(options.source, &spec); !status.ok())
     return status;
@@ -60,12 +70,14 @@ Status produce(const CompileOptions &options, std::string *bytes) {
     return {};
   }
   if (options.stage == "plan" || options.stage == "kernels" || options.stage == "llvm") {
-    Status status = compiler.emit(spec, options.target, options.stage, bytes, &warnings);
+    Status status = compiler.emit(spec, options.target, options.stage, bytes, &warnings, options.kernel);
     warn(warnings);
     return status;
   }
   CompiledSpec compiled;
-  if (Status status = compiler.compile(spec, options.target, &compiled); !status.ok())
+  if (Status status = options.kernel.empty() ? compiler.compile(spec, options.target, &compiled)
+                                             : compiler.emit(spec, options.target, "ptx", &compiled.ptx, &compiled.warnings, options.kernel);
+      !status.ok())
     return status;
   warn(compiled.warnings);
   if (options.stage != "cubin") {
@@ -111,6 +123,7 @@ void addCompileCommand(CLI::App &app, int *result) {
       ->capture_default_str();
   command->add_option("--emit", options->stage, "Stage: linked (a recipe's one spec), plan, kernels, llvm, ptx, manifest or cubin")
       ->capture_default_str();
+  command->add_option("--kernel", options->kernel, "Only this kernel, for --emit kernels, llvm, ptx or cubin; --emit plan has the names");
   command->add_option("-o,--output", options->output, "File to write; - is the standard output")->capture_default_str();
   command->add_flag("--distributed", options->distributed, "Of a recipe: statistics are reduced over ranks");
   command->add_option("--with", options->with, "Optional argument to compile for; the others are left out")->delimiter(',');
@@ -119,6 +132,7 @@ void addCompileCommand(CLI::App &app, int *result) {
       "  fourfold compile kernels_spec/averis/linear_forward.mlir --emit plan\n"
       "  fourfold compile spec.mlir --emit ptx | ptxas -arch=sm_120a -v - -o kernels.cubin\n"
       "  fourfold compile spec.mlir --emit cubin -o kernels.cubin\n"
+      "  fourfold compile kernels_spec/nvfp4/linear_forward.mlir --kernel matmul_nvfp4_128x128_to_y --target sm_90a\n"
       "  fourfold compile --recipe averis --with bias,dw_in --emit linked\n\n"
       "--with for a recipe: bias (and the result db), mask, dw_in (dW is added to it).\n\n"
       "Exit status: 0 success; 1 the spec was rejected or a file cannot be read or written; 2 wrong usage.\n"

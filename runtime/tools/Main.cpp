@@ -46,6 +46,14 @@ int main(int argc, char **argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
+    // CLI11 says that a command is missing where the first word is not one.
+    if (std::string word = argc > 1 ? argv[1] : "-"; word[0] != '-' && app.get_subcommands().empty()) {
+      std::fprintf(stderr, "fourfold: error: there is no command '%s'; there are", word.c_str());
+      for (const CLI::App *command : app.get_subcommands({}))
+        std::fprintf(stderr, " %s", command->get_name().c_str());
+      std::fputs("; fourfold --help says what they do\n", stderr);
+      return kUsage;
+    }
     return app.exit(error) == 0 ? kSuccess : kUsage;
   } catch (const std::exception &error) {
     return fail(error.what());

@@ -174,7 +174,7 @@ int main(int argc, char **argv) {
     return 2;
   }
   char *source = readText(argv[1]);
-  const char *const absent[] = {"bias"};
+  const char *const absent[] = {"bias"}, *const misspelt[] = {"bais"};
   FourfoldSpecDescriptor descriptor = {
       .structSize = sizeof(descriptor), .text = source, .absent = absent, .absentCount = 1};
   FourfoldDevice *device = NULL;
@@ -213,9 +213,13 @@ int main(int argc, char **argv) {
   descriptor.absent = NULL;
   FAILS(fourfoldSpecCompile(device, &descriptor, &spec, NULL), FOURFOLD_INVALID_ARGUMENT,
         "absent is null, but absentCount is 1");
+  descriptor.absent = misspelt;
+  FAILS(fourfoldSpecCompile(device, &descriptor, &spec, NULL), FOURFOLD_COMPILE_ERROR,
+        "has no argument 'bais' to leave out; optional: bias");
   descriptor.absent = absent;
   descriptor.mode = "quick";
-  FAILS(fourfoldSpecCompile(device, &descriptor, &spec, NULL), FOURFOLD_COMPILE_ERROR, "quick");
+  FAILS(fourfoldSpecCompile(device, &descriptor, &spec, NULL), FOURFOLD_INVALID_ARGUMENT,
+        "FourfoldSpecDescriptor.mode is 'quick': expected fast or faithful");
   descriptor.mode = NULL;
   CHECK(spec == NULL);
   OK(fourfoldSpecCompile(device, &descriptor, &spec, &warnings));

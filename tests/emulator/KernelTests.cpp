@@ -154,6 +154,23 @@ TEST_P(Kernels, AssertionFails) {
 }
 
 // Cache policies change no result, wherever they stand.
+// Each block stores its number at the same place: the last that starts is the one that stays.
+TEST(BlockOrder, IsWhatTheOptionsSay) {
+  Device device;
+  ASSERT_EQ(device.load(kernel(1, "mov.u32 %r0, %ctaid.x;\nmov.u32 %r1, %ctaid.y;\nmad.lo.u32 %r2, %r1, 3, %r0;\nst.global.u32 [%rd0], %r2;\n")), kSuccess)
+      << lastFinding();
+  for (auto [order, last] : {std::pair{BlockOrder::Ascending, 11u}, {BlockOrder::Descending, 0u}}) {
+    Options settings;
+    settings.order = order;
+    settings.threads = 1;
+    setOptions(settings);
+    CUdeviceptr out = device.alloc(4);
+    void *params[] = {&out};
+    ASSERT_EQ(device.d.launchKernel(device.function("k"), 3, 4, 1, 1, 1, 1, 0, nullptr, params, nullptr), kSuccess) << lastFinding();
+    EXPECT_EQ(device.download<uint32_t>(out, 1)[0], last);
+  }
+}
+
 TEST(CachePolicy, IsTaken) {
   Device device;
   ASSERT_EQ(device.load(kernel(2,

@@ -32,9 +32,15 @@ TEST(LaunchControl, EveryPlaceIsWorkedOnOnce) {
   ASSERT_EQ(device.load(persistent(query)), kSuccess) << lastFinding();
   CUdeviceptr counts = device.upload(std::vector<uint32_t>(20, 0)), taken = device.upload(std::vector<uint32_t>(1, 0));
   void *params[] = {&counts, &taken};
-  ASSERT_EQ(device.d.launchKernel(device.function("k"), 5, 4, 1, 1, 1, 1, 0, nullptr, params, nullptr), kSuccess) << lastFinding();
-  EXPECT_EQ(device.download<uint32_t>(counts, 20), std::vector<uint32_t>(20, 1));
-  EXPECT_GT(device.download<uint32_t>(taken, 1)[0], 0u);
+  for (BlockOrder order : {BlockOrder::Ascending, BlockOrder::Descending}) {
+    Options settings;
+    settings.order = order;
+    setOptions(settings);
+    counts = device.upload(std::vector<uint32_t>(20, 0));
+    ASSERT_EQ(device.d.launchKernel(device.function("k"), 5, 4, 1, 1, 1, 1, 0, nullptr, params, nullptr), kSuccess) << lastFinding();
+    EXPECT_EQ(device.download<uint32_t>(counts, 20), std::vector<uint32_t>(20, 1));
+    EXPECT_GT(device.download<uint32_t>(taken, 1)[0], 0u);
+  }
 }
 
 TEST(LaunchControl, PlacesAreAskedForOnlyWhereTheyAreThere) {

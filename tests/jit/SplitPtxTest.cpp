@@ -69,3 +69,28 @@ TEST(SplitPtx, WhatKernelsShareKeepsThemTogether) {
   EXPECT_EQ(splitPtx(ptx + "\n.func f()\n{\n\tret;\n}\n", 2).size(), 1u);
   EXPECT_EQ(splitPtx("no kernels", 2), std::vector<std::string>{"no kernels"});
 }
+
+TEST(OneKernel, IsWhatItIsAmongAllOfThem) {
+  Compiler compiler;
+  ASSERT_EQ(Compiler::open(&compiler).message(), "");
+  Spec spec;
+  ASSERT_TRUE(readFile(FOURFOLD_SOURCE_DIR "/kernels_spec/nvfp4/linear_forward.mlir", &spec.text).ok());
+  ASSERT_EQ(compiler.leaveOut(&spec, {}).message(), "");
+  std::string all, one;
+  ASSERT_EQ(compiler.emit(spec, "sm_80", "ptx", &all).message(), "");
+  std::vector<KernelPtx> kernels = splitKernels(all);
+  ASSERT_GT(kernels.size(), 2u);
+  for (const KernelPtx &kernel : kernels) {
+    ASSERT_EQ(compiler.emit(spec, "sm_80", "ptx", &one, nullptr, kernel.name).message(), "");
+    EXPECT_EQ(count(one, ".entry "), 1u);
+    size_t body = one.find(".visible .entry " + kernel.name + "(");
+    ASSERT_NE(body, std::string::npos) << kernel.name;
+    EXPECT_NE(all.find(one.substr(body)), std::string::npos) << kernel.name;
+  }
+  std::string first = kernels.front().name;
+  ASSERT_EQ(compiler.emit(spec, "sm_80", "kernels", &one, nullptr, first).message(), "");
+  EXPECT_EQ(count(one, "nvvm.kernel"), 1u);
+  EXPECT_EQ(compiler.emit(spec, "sm_80", "ptx", &one, nullptr, "matmul").message().find("the plan has no kernel 'matmul'; it has " + first), 0u);
+  EXPECT_EQ(compiler.emit(spec, "sm_80", "plan", &one, nullptr, first).message(), "a kernel can be chosen for the outputs kernels, llvm and ptx, not for plan");
+  EXPECT_EQ(compiler.emit(spec, "sm_80", "signature", &one, nullptr, first).message(), "a kernel can be chosen for the outputs kernels, llvm and ptx, not for signature");
+}

@@ -16,9 +16,9 @@ std::string signature(const std::string &kernel, const Mutant &mutant) {
   return kernel + " | " + mutant.kind + " | " + mutant.before + " -> " + mutant.after;
 }
 
-/// The 16 lines before and after, the mutant's own with an arrow in front. Mutants count lines from the kernel's first.
+/// The 32 lines before and after, the mutant's own with an arrow in front. Mutants count lines from the kernel's first.
 static std::string around(const Plan &plan, const KernelText &kernel, const Mutant &mutant) {
-  constexpr size_t kAround = 16;
+  constexpr size_t kAround = 32;
   size_t line = kernel.first + mutant.line, last = std::min(line + kAround + 1, kernel.last);
   std::string text;
   for (size_t i = std::max(line - std::min(line, kAround), kernel.first); i < last; ++i)

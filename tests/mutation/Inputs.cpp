@@ -86,6 +86,13 @@ std::vector<Trial> makeTrials(size_t inputs, const std::string &when) {
   for (const auto &dims : {std::array{5, 72, 129}, {5, 129, 72}, {72, 129, 5}, {129, 5, 72}, {129, 72, 5}, {130, 200, 257}, {130, 257, 200},
                            {257, 200, 130}, {140, 300, 300}, {300, 140, 300}, {300, 300, 140}, {1100, 300, 48}, {1100, 48, 300}, {300, 1100, 48}, {48, 1100, 300}})
     add({dims[0], dims[1], dims[2]});
+  // Every remainder of 8 in rows and in columns, under a K that goes on past the pipeline's stages and ends in the second half of a step.
+  for (size_t along = 0; along < 3; ++along)
+    for (int64_t i = 0; i < 8; ++i) {
+      std::vector<int64_t> dims = {65 + i, 65 + i, 65 + i};
+      dims[along] = 150 + i;
+      add(dims);
+    }
   // Steps along each dimension that are not whole, in each stage of the pipeline.
   for (int64_t extent : {40, 150, 300, 400})
     for (size_t along = 0; along < 3; ++along) {

@@ -22,7 +22,7 @@ struct Options {
   std::vector<std::string> paths;
   std::string filter, equivalents, log;
   size_t most = 0, jobs = 2, places = 2;
-  unsigned seconds = 60;
+  unsigned seconds = 120;
   double minimum = 0;
   bool verbose = false, retry = false, rules = false, reportOnly = false;
 };
@@ -51,7 +51,7 @@ public:
         left += !mutant.verdict;
       }
     std::fprintf(stderr, "fourfold-mutate: %zu plans, %zu distinct kernels, %zu mutants to try\n", plans.size(), all.size(), left);
-    // A survivor that nothing explains gets a chance in other plans with its kernel, whose inputs have other shapes.
+    // A survivor that nothing explains gets a chance in other plans with its kernel, and everywhere with all inputs.
     for (size_t round = 0; round < options.places && !options.reportOnly; ++round)
       for (size_t plan = 0; plan < plans.size(); ++plan)
         for (size_t choice = 0; choice < plans[plan].choices.size(); ++choice)
@@ -74,7 +74,8 @@ private:
     std::vector<Distinct *> here;
     std::set<std::string> wanted;
     for (Distinct &distinct : all) {
-      if (round >= distinct.places.size() || distinct.places[round].plan != plan || distinct.places[round].choice != choice)
+      const Place *place = placeOf(distinct, round);
+      if (!place || place->plan != plan || place->choice != choice)
         continue;
       bool anything = false;
       for (const Trialled &mutant : distinct.mutants)
@@ -82,7 +83,7 @@ private:
       if (!anything)
         continue;
       here.push_back(&distinct);
-      wanted.insert(distinct.places[round].text->name);
+      wanted.insert(place->text->name);
     }
     if (here.empty())
       return {};
@@ -97,9 +98,17 @@ private:
     for (Distinct *distinct : here) {
       if (Status status = tryKernel(recorder, *distinct, round); !status.ok())
         return status;
-      recorder.forget(distinct->places[round].text->name);
+      recorder.forget(placeOf(*distinct, round)->text->name);
     }
     return {};
+  }
+
+  /// Where the `round`th try is: in the next plan with the kernel. The second is where the first was if there is no other, and differs from it in
+  /// that no inputs are left out.
+  static const Place *placeOf(const Distinct &distinct, size_t round) {
+    if (round < distinct.places.size())
+      return &distinct.places[round];
+    return round == 1 ? &distinct.places.front() : nullptr;
   }
 
   static bool isOpen(const Trialled &mutant, size_t round) {
@@ -107,7 +116,7 @@ private:
   }
 
   Status tryKernel(const Recorder &recorder, Distinct &distinct, size_t round) {
-    const Place &place = distinct.places[round];
+    const Place &place = *placeOf(distinct, round);
     const Plan &plan = plans[place.plan];
     const std::string &name = place.text->name;
     struct Task {

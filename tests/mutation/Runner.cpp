@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <optional>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,11 +27,12 @@ bool verdictFromName(const std::string &name, Verdict *verdict) {
   return found != kNames.end();
 }
 
-void useOneThread(unsigned long long budget, emulator::CheckLevel checks) {
+void useOneThread(unsigned long long budget, emulator::CheckLevel checks, emulator::BlockOrder order) {
   emulator::Options options;
   options.threads = 1;
   options.maxInstructions = budget;
   options.checks = checks;
+  options.order = order;
   emulator::setOptions(options);
 }
 
@@ -50,6 +52,29 @@ static std::string compare(emulator::Memory &memory, const Case &entry) {
   return "";
 }
 
+/// What the buffers of a launch hold, to launch again.
+class Saved {
+public:
+  Saved(emulator::Memory &memory, const Case &entry) : memory(memory) {
+    for (const Area &area : entry.areas) {
+      const emulator::Allocation *allocation = memory.find(area.address, 1);
+      areas.push_back({area.address, {allocation->data.get(), allocation->data.get() + allocation->bytes},
+                       {allocation->shadow.get(), allocation->shadow.get() + allocation->bytes}});
+    }
+  }
+  void restore() const {
+    for (const Area &area : areas) {
+      emulator::Allocation *allocation = memory.find(area.address, 1);
+      std::copy(area.data.begin(), area.data.end(), allocation->data.get());
+      std::copy(area.written.begin(), area.written.end(), allocation->shadow.get());
+    }
+  }
+
+private:
+  emulator::Memory &memory;
+  std::vector<Area> areas;
+};
+
 Verdict test(const Recorder &recorder, const std::string &kernel, const std::string &ptx, Effort effort, std::string *what) {
   emulator::Context &context = recorder.context();
   std::unique_ptr<emulator::Module> module;
@@ -68,18 +93,31 @@ Verdict test(const Recorder &recorder, const std::string &kernel, const std::str
     instructions += entry.instructions;
     if (effort == Effort::Short && instructions > kShort && &entry != recorder.cases(kernel).data())
       break;
-    // No block needs more than all blocks of the original did.
-    useOneThread(entry.instructions * 2 + 20000, emulator::CheckLevel::Full);
     std::vector<void *> params;
     for (const auto &param : entry.params)
       params.push_back(const_cast<uint8_t *>(param.data()));
-    if (int error = emulator::launch(context, function, entry.shape, params.data(), *what)) {
-      *what += " (" + entry.text + ")";
-      return error == device::kErrorLaunchTimeout || what->find("budget") != std::string::npos ? Verdict::Budget : Verdict::Finding;
-    }
-    if (std::string difference = compare(context.memory, entry); !difference.empty()) {
-      *what = difference + " (" + entry.text + ")";
-      return Verdict::Result;
+    // A block that writes what is a later one's is not seen where that one comes later.
+    bool inBothOrders = effort == Effort::Full && entry.shape.grid[0] * entry.shape.grid[1] * entry.shape.grid[2] > 1;
+    std::optional<Saved> saved;
+    if (inBothOrders)
+      saved.emplace(context.memory, entry);
+    for (auto order : {emulator::BlockOrder::Ascending, emulator::BlockOrder::Descending}) {
+      bool isSecond = order == emulator::BlockOrder::Descending;
+      if (isSecond && !inBothOrders)
+        break;
+      if (isSecond)
+        saved->restore();
+      std::string where = fmt::format(" ({}{})", entry.text, isSecond ? ", blocks from the last" : "");
+      // No block needs more than all blocks of the original did.
+      useOneThread(entry.instructions * 2 + 20000, emulator::CheckLevel::Full, order);
+      if (int error = emulator::launch(context, function, entry.shape, params.data(), *what)) {
+        *what += where;
+        return error == device::kErrorLaunchTimeout || what->find("budget") != std::string::npos ? Verdict::Budget : Verdict::Finding;
+      }
+      if (std::string difference = compare(context.memory, entry); !difference.empty()) {
+        *what = difference + where;
+        return Verdict::Result;
+      }
     }
   }
   return Verdict::Survived;

@@ -17,10 +17,11 @@ const char *verdictName(Verdict verdict);
 bool verdictFromName(const std::string &name, Verdict *verdict);
 
 /// Options for a process that forks: one thread, since a child could not rely on the locks of others.
-void useOneThread(unsigned long long budget, emulator::CheckLevel checks);
+void useOneThread(unsigned long long budget, emulator::CheckLevel checks, emulator::BlockOrder order = emulator::BlockOrder::Ascending);
 
-/// Runs the kernel of a PTX text on the launches, where the effort is short on those of the fewest instructions, some millions in all; stops at the first that tells it from the original. To be called in a process of its own:
-/// a mutant may hang, and memory is changed.
+/// Runs the kernel of a PTX text on the launches; stops at the first that tells it from the original. Where the effort is short, on those of the
+/// fewest instructions, a million in all; in full on every one, with the blocks in either order. To be called in a process of its own: a mutant
+/// may hang, and memory is changed.
 Verdict test(const Recorder &recorder, const std::string &kernel, const std::string &ptx, Effort effort, std::string *what);
 
 /// `test` in a child with a limit of `seconds`.

@@ -83,6 +83,19 @@ END: ret;
 """
 
 
+LAST = """.version 7.0
+.target sm_80
+.address_size 64
+.visible .entry last(.param .u64 out) {
+  .reg .b32 %r<2>; .reg .b64 %rd<2>;
+  ld.param.u64 %rd1, [out];
+  mov.u32 %r1, %ctaid.x;
+  st.global.u32 [%rd1], %r1;
+  ret;
+}
+"""
+
+
 def npy_tail(path, count):
     with open(path, "rb") as file:
         return file.read()[-count:]
@@ -126,6 +139,14 @@ class EmulateTest(unittest.TestCase):
 
     def rows(self, name, *more):
         return ("--grid", "4", "--block", "64", os.path.join(PTX, name), "--arg", "in:x.npy", "--arg", "out:s.npy,f32,4", "--arg", "i32:96", *more)
+
+    def test_the_order_of_blocks(self):
+        with open(self.path("last.ptx"), "w") as file:
+            file.write(LAST)
+        for order, last in (((), 6), (("--block-order", "ascending"), 6), (("--block-order", "descending"), 0)):
+            self.expect(0, "last.ptx", "--grid", "7", "--threads", "1", *order, "--arg", "out:r.npy,u32,1")
+            self.assertEqual(int.from_bytes(npy_tail(self.path("r.npy"), 4), "little"), last)
+        self.expect(2, "last.ptx", "--block-order", "random", "--arg", "out:r.npy,u32,1", error="random not in {ascending,descending}")
 
     def test_clusters_and_cooperative_grids(self):
         with open(self.path("ranks.ptx"), "w") as file:

@@ -198,6 +198,9 @@ class ToolTest(unittest.TestCase):
         self.assertFalse(os.path.exists(self.path("out.ptx")))
         _, err = self.tool("compile", "spec.mlir", "--emit", "asm", status=1)
         self.assertIn("unknown stage 'asm' for --emit: expected one of linked, plan,", err)
+        for stage in ("plan", "manifest"):
+            _, err = self.tool("compile", "spec.mlir", "--kernel", "add", "--emit", stage, status=1)
+            self.assertIn(f"--kernel add needs --emit kernels, llvm, ptx or cubin: {stage} is of all kernels", err)
         _, err = self.tool("compile", "spec.mlir", "-o", "no/out.ptx", status=1)
         self.assertIn("cannot write 'no/out.ptx'", err)
 
@@ -242,6 +245,8 @@ class ToolTest(unittest.TestCase):
     def test_usage(self):
         for arguments in ((), ("frobnicate",), ("run",), ("run", "spec.mlir", "--frobnicate")):
             self.tool(*arguments, status=2)
+        _, err = self.tool("frobnicate", "spec.mlir", status=2)
+        self.assertIn("there is no command 'frobnicate'; there are compile run recipes cache doctor;", err)
         for command in ("compile", "run", "recipes", "doctor"):
             out, _ = self.tool(command, "--help")
             self.assertIn(b"Example", out)

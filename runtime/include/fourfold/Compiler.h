@@ -86,8 +86,9 @@ public:
   /// Compiles up to a stage, "plan", "kernels", "llvm" or "ptx", and returns its text. Stage "text" gives the text of a spec in MLIR
   /// bytecode. LLVM reads that in this process and can corrupt its memory when bytes are damaged: use it only for bytes that you trust,
   /// or in a process of their own, as the tool does.
+  /// Stages "kernels", "llvm" and "ptx" can be of the one kernel named, without the others: it is then compiled anew each time.
   Status emit(const Spec &spec, const std::string &target, const std::string &stage, std::string *text,
-              std::string *warnings = nullptr) const;
+              std::string *warnings = nullptr, const std::string &kernel = "") const;
   /// Evaluates a spec on the host: the results, and with `intermediates` every named value. Bounds are for FP4 tensor cores, or, where
   /// `mode`, which is the manifest's, says "fast", for products summed in fp32.
   Status evaluate(const Spec &spec, const std::vector<Tensor> &inputs, bool intermediates,

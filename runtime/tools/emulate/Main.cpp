@@ -39,7 +39,7 @@ int main(int argc, char **argv) {
   CLI::App app("Runs a kernel of a PTX file without a GPU and checks every access, barrier and asynchronous copy.\n");
   app.set_version_flag("--version", "fourfold-emulate 0.1.0");
   LaunchRequest request;
-  std::string path, grid = "1", block = "32", cluster, check = "full";
+  std::string path, grid = "1", block = "32", cluster, check = "full", order = "ascending";
   std::vector<std::string> arguments;
   std::string profile, gpuName;
   bool list = false, checkOnly = false, json = false;
@@ -57,6 +57,9 @@ int main(int argc, char **argv) {
       ->check(CLI::IsMember({"none", "fast", "full"}));
   app.add_option("--threads", request.threads, "Host threads; 0: all")->capture_default_str()->check(CLI::Range(0, 1024));
   app.add_option("--budget", request.maxInstructions, "Warp instructions a block may execute; 0: no limit")->capture_default_str();
+  app.add_option("--block-order", order, "In which order blocks start; with --threads 1 a result that changes with it depends on what no GPU promises")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"ascending", "descending"}));
   CLI::Option *profiles =
       app.add_flag("--profile{table}", profile,
                    "Print what the kernel did: instructions, bytes, sectors, bank conflicts. --profile=json: as JSON, as --json alone")
@@ -86,6 +89,7 @@ int main(int argc, char **argv) {
   request.checks = check == "none"   ? emulator::CheckLevel::None
                    : check == "fast" ? emulator::CheckLevel::Fast
                                      : emulator::CheckLevel::Full;
+  request.order = order == "descending" ? emulator::BlockOrder::Descending : emulator::BlockOrder::Ascending;
   try {
     const model::Gpu *gpu = nullptr;
     if (!gpuName.empty())

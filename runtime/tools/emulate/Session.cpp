@@ -222,6 +222,7 @@ Status Session::run(LaunchRequest &request, std::string *finding) {
   options.checks = request.checks;
   options.threads = request.threads;
   options.maxInstructions = request.maxInstructions;
+  options.order = request.order;
   emulator::setOptions(options);
 
   std::vector<void *> params;

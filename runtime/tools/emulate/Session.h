@@ -23,6 +23,7 @@ struct LaunchRequest {
   emulator::CheckLevel checks = emulator::CheckLevel::Full;
   int threads = 0;
   unsigned long long maxInstructions = 0;
+  emulator::BlockOrder order = emulator::BlockOrder::Ascending;
 };
 
 class Session {
