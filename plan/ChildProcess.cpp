@@ -18,11 +18,16 @@
 #include <cstdlib>
 #include <cstring>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__has_feature)
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
-#include <sanitizer/common_interface_defs.h>
+// GCC has the macro; clang the feature test, which GCC cannot read.
+#if defined(__SANITIZE_ADDRESS__)
+#define FOURFOLD_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
 #define FOURFOLD_ASAN 1
 #endif
+#endif
+#ifdef FOURFOLD_ASAN
+#include <sanitizer/common_interface_defs.h>
 #endif
 
 namespace fourfold {

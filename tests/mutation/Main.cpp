@@ -51,8 +51,8 @@ public:
         left += !mutant.verdict;
       }
     std::fprintf(stderr, "fourfold-mutate: %zu plans, %zu distinct kernels, %zu mutants to try\n", plans.size(), all.size(), left);
-    // A survivor that nothing explains gets a chance in other plans with its kernel, and everywhere with all inputs.
-    for (size_t round = 0; round < options.places && !options.reportOnly; ++round)
+    // A survivor that nothing explains gets a chance in other plans with its kernel, then in the first again, and there too with all inputs.
+    for (size_t round = 0; round <= options.places && !options.reportOnly; ++round)
       for (size_t plan = 0; plan < plans.size(); ++plan)
         for (size_t choice = 0; choice < plans[plan].choices.size(); ++choice)
           if (Status status = tryHere(round, plan, choice); !status.ok())
@@ -103,12 +103,10 @@ private:
     return {};
   }
 
-  /// Where the `round`th try is: in the next plan with the kernel. The second is where the first was if there is no other, and differs from it in
-  /// that no inputs are left out.
-  static const Place *placeOf(const Distinct &distinct, size_t round) {
-    if (round < distinct.places.size())
-      return &distinct.places[round];
-    return round == 1 ? &distinct.places.front() : nullptr;
+  /// Where the `round`th try is: in the next plan with the kernel; the last is where the first was, which left out inputs.
+  const Place *placeOf(const Distinct &distinct, size_t round) const {
+    size_t places = std::min(distinct.places.size(), options.places);
+    return round < places ? &distinct.places[round] : round == places ? &distinct.places.front() : nullptr;
   }
 
   static bool isOpen(const Trialled &mutant, size_t round) {
@@ -244,7 +242,7 @@ int main(int argc, char **argv) {
   app.add_option("--per-kind", options.most,
                  "At most so many mutants of a kind for each kernel, spread over its lines, but all of waits, barriers and fences; 0: all")
       ->capture_default_str();
-  app.add_option("--places", options.places, "In how many plans with its kernel a survivor is tried")->capture_default_str();
+  app.add_option("--places", options.places, "In how many plans with its kernel a survivor is tried")->check(CLI::Range(1, 1000))->capture_default_str();
   app.add_option("--equivalent", options.equivalents, "File of survivors that change nothing that matters, with the reason of each");
   app.add_option("--minimum", options.minimum, "Fail if fewer percent of the mutants that are not equivalent are killed")->capture_default_str();
   app.add_option("--log", options.log, "Keep each verdict in this file; those that are in it are not tried again");
