@@ -45,6 +45,10 @@ struct ParsedSpec {
 mlir::FailureOr<ParsedSpec> parseSpec(llvm::StringRef text, llvm::StringRef fileName, mlir::MLIRContext &context,
                                       llvm::StringRef function);
 
+/// Fails, at its line, for a text whose brackets are nested so deep, or whose affine maps are so long, that LLVM's parser, which calls itself
+/// for each level, could run out of stack and end the process. `parseSpec` asks it.
+mlir::LogicalResult checkNesting(llvm::StringRef text, llvm::StringRef fileName, mlir::MLIRContext &context);
+
 /// True for bytes that begin as MLIR bytecode does.
 bool isBytecodeText(llvm::StringRef bytes);
 /// Reads and verifies bytecode, and prints it with its locations. LLVM's reader can crash, and corrupt memory, on damaged bytes: in this

@@ -58,6 +58,8 @@ FailureOr<ParsedSpec> parseSpec(llvm::StringRef text, llvm::StringRef fileName, 
     return emitError(location) << "is MLIR bytecode, which is not read here: LLVM's reader of it can corrupt memory when bytes are damaged. "
                                   "Give its text, which 'fourfold-opt' prints",
            failure();
+  if (failed(checkNesting(text, name, context)))
+    return failure();
   // The parser reads up to a terminating NUL, which `text` need not have.
   llvm::SourceMgr sources;
   sources.AddNewSourceBuffer(llvm::MemoryBuffer::getMemBufferCopy(text, name), llvm::SMLoc());

@@ -57,6 +57,9 @@ static LogicalResult run(llvm::StringRef inputName, llvm::StringRef outputName, 
   std::unique_ptr<llvm::MemoryBuffer> input = readInput(inputName, registry);
   if (!input)
     return failure();
+  MLIRContext context;
+  if (failed(fourfold::compiler::checkNesting(input->getBuffer(), input->getBufferIdentifier(), context)))
+    return failure();
   std::string error;
   std::unique_ptr<llvm::ToolOutputFile> output = openOutputFile(outputName, &error);
   if (!output)

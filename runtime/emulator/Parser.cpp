@@ -60,6 +60,22 @@ private:
   [[noreturn]] void fail(const std::string &message) const { throw LoadError(current().line, message); }
   /// Not a mistake: whoever uses it cannot run, others can.
   [[noreturn]] void unsupported(const std::string &message) const { throw Unsupported(current().line, message); }
+  /// One level of what contains itself: the stack ends somewhere.
+  class Nested {
+  public:
+    Nested(Parser &parser, const char *what) : parser(parser) {
+      constexpr int kMaxDepth = 1000;
+      if (parser.depth == kMaxDepth)
+        parser.fail(fmt::format("{} is nested too deeply", what));
+      ++parser.depth;
+    }
+    ~Nested() { --parser.depth; }
+    Nested(const Nested &) = delete;
+    Nested &operator=(const Nested &) = delete;
+
+  private:
+    Parser &parser;
+  };
   bool at(std::string_view text) const {
     return current().kind != Token::End && current().kind != Token::String && current().text == text;
   }
@@ -232,15 +248,15 @@ private:
     variable.line = current().line;
     int vector = 1, alignment = 0;
     bool isPointer = false;
-    for (; current().kind == Token::Directive; advance()) {
-      std::string_view text = current().text.substr(1);
+    while (current().kind == Token::Directive) {
+      std::string_view text = advance().text.substr(1);
       if (text == "align") {
-        advance();
         uint64_t value = current().kind == Token::Integer ? current().value : 0;
         if (value == 0 || value > kMaxAlignment || (value & (value - 1)) != 0)
           fail(fmt::format("an alignment must be a power of two up to {}, not '{}'", kMaxAlignment, current().text));
         if (!isPointer) // after .ptr it is the alignment of what is pointed to
           alignment = static_cast<int>(value);
+        advance();
       } else if (text == "v2" || text == "v4") {
         vector = text[1] - '0';
       } else if (text == "ptr") {
@@ -250,8 +266,7 @@ private:
       } else if (parseType(text) != Type::None) {
         variable.type = parseType(text);
       } else if (text == "attribute") {
-        while (!at(")"))
-          advance();
+        skipGroup("(", ")");
       } else if (text == "texref" || text == "samplerref" || text == "surfref") {
         variable.unsupported = fmt::format("textures and surfaces ('.{}') are not supported by the emulated device", text);
       } else {
@@ -285,6 +300,7 @@ private:
   }
 
   void initializer(Variable &variable, int element) {
+    Nested braces(*this, "an initialiser");
     if (accept("{")) {
       if (accept("}"))
         return;
@@ -470,6 +486,7 @@ private:
     if (accept(";"))
       return;
     if (accept("{")) {
+      Nested scope(*this, "a block");
       openScope();
       while (!accept("}"))
         statement();
@@ -483,9 +500,11 @@ private:
       expect(":");
       if (at(".branchtargets") || at(".callprototype") || at(".calltargets")) {
         bool targets = at(".branchtargets");
-        advance();
+        std::string_view what = advance().text;
         std::vector<std::string> list;
         while (!accept(";")) {
+          if (current().kind == Token::End)
+            fail(fmt::format("expects ';' behind '{}' but finds the end of the text", what));
           if (targets && current().kind == Token::Word)
             list.emplace_back(current().text);
           advance();
@@ -639,6 +658,7 @@ private:
   }
 
   Operand operand() {
+    Nested braces(*this, "an operand");
     Operand result;
     if (accept("{")) {
       result.kind = Operand::Vector;
@@ -774,6 +794,7 @@ private:
 
   std::vector<Token> tokens;
   size_t position = 0;
+  int depth = 0; // of Nested
   ModuleAst module;
   Function function_;
   std::vector<Scope> names;

@@ -113,6 +113,28 @@ TEST_F(FrontendTest, RefusesAModuleWithoutFunctions) {
   EXPECT_EQ(names("module {}"), (Names{"spec.mlir:1:1: error: expects a func.func, but the module has none"}));
 }
 
+TEST_F(FrontendTest, RefusesWhatLlvmsParserWouldFollowToTheEndOfTheStack) {
+  auto repeat = [](const std::string &text, int times) {
+    std::string all;
+    for (int i = 0; i < times; ++i)
+      all += text;
+    return all;
+  };
+  auto attribute = [&](int depth) { return "func.func @f() attributes {a = " + repeat("[", depth) + repeat("]", depth) + "} { return }"; };
+  auto type = [&](int depth) { return "func.func @f(%a: " + repeat("tuple<", depth) + "i32" + repeat(">", depth) + ") { return }"; };
+  auto map = [&](int terms) { return "#map = affine_map<(d0) -> (d0" + repeat(" + d0", terms) + ")>\nfunc.func @f() { return }"; };
+  // An arrow closes nothing, nor do brackets in strings and comments count.
+  std::string arrows = "func.func @f() attributes {b = \"" + repeat("[<\\\"", 200) + "\"} { // " + repeat("{", 200) + "\n return\n}" ;
+  const int many = 1000000;
+  EXPECT_EQ(names(attribute(100)), Names());
+  EXPECT_EQ(names(type(100)), Names{"a"});
+  EXPECT_EQ(names(map(100)), Names());
+  EXPECT_EQ(names(arrows), Names());
+  for (const std::string &text : {attribute(many), type(many), repeat("\"a.b\"() ({\n", many)})
+    EXPECT_NE(names(text)[0].find("error: expects brackets to be nested at most 128 deep"), std::string::npos);
+  EXPECT_EQ(names(map(many)), Names{"spec.mlir:1:18: error: expects affine maps and sets of at most 1024 characters\n"});
+}
+
 TEST_F(FrontendTest, RefusesADeclaration) {
   EXPECT_EQ(names("func.func private @f(tensor<4x8xf32>)"),
             (Names{"spec.mlir:1:1: error: 'func.func' op 'f' has no body"}));

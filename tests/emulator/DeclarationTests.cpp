@@ -54,4 +54,28 @@ TEST(Declarations, WhatDoesNotFitItsSpaceIsRefused) {
   EXPECT_NE(load(".visible .entry k(.param .align 4 .b8 a[32768]) { ret; }\n").find("the space of parameters ends at 32764"), std::string::npos);
 }
 
+TEST(Declarations, NestingHasAnEnd) {
+  auto nested = [](const std::string &open, int depth) {
+    std::string text;
+    for (int i = 0; i < depth; ++i)
+      text += open;
+    return text;
+  };
+  constexpr int kMillion = 1000000; // far more than a stack holds
+  EXPECT_EQ(loadKernel(nested("{", 500) + nested("}", 500)), "");
+  EXPECT_EQ(loadKernel(nested("{", kMillion)), "line 5: a block is nested too deeply");
+  EXPECT_EQ(loadKernel(".reg .b32 %r;\nmov.b32 %r, " + nested("{", kMillion)), "line 6: an operand is nested too deeply");
+  EXPECT_EQ(loadKernel(".reg .b32 %r;\nld.global.b32 %r, " + nested("[", kMillion)), "line 6: an operand is nested too deeply");
+  EXPECT_EQ(load(".global .b32 a[" + nested("(", kMillion)), "line 4: an expression is nested too deeply");
+  EXPECT_EQ(load(".global .b32 a[4] = " + nested("{", kMillion)), "line 4: an initialiser is nested too deeply");
+}
+
+TEST(Declarations, WhatIsNotEndedIsRefused) {
+  EXPECT_EQ(load(".global .attribute(.managed) .align 8 .b8 a[16];\n"), "");
+  EXPECT_EQ(load(".global .align 8 .attribute .b8 a[16];\n"), "line 4: expects '(' but finds '.b8'");
+  EXPECT_EQ(load(".global .attribute(.managed .b8 a[16];\n"), "line 5: a '(' is not closed");
+  EXPECT_EQ(loadKernel("there: ret;\nlist: .branchtargets there;"), "");
+  EXPECT_EQ(load(".visible .entry k() {\nthere: ret;\nlist: .branchtargets there"), "line 6: expects ';' behind '.branchtargets' but finds the end of the text");
+}
+
 } // namespace
