@@ -34,7 +34,7 @@ check-sanitize: setup ## all tests under AddressSanitizer and UndefinedBehaviorS
 	@cmake -S . -B $(BUILD)/sanitize -G Ninja -DFOURFOLD_SANITIZE=ON -DFOURFOLD_WERROR=OFF \
 	  -DCMAKE_CXX_FLAGS_RELEASE='-O1 -DNDEBUG' > /dev/null # with sanitizers the optimizer takes longer than it saves
 	@ninja -C $(BUILD)/sanitize -j$(JOBS)
-	@tools/run-tests $(BUILD)/sanitize
+	@tools/run-tests $(BUILD)/sanitize --timeout 7200
 
 bench: build ## benchmarks, one line a measurement
 	@$(BUILD)/bin/fourfold-bench

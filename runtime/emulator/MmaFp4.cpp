@@ -178,7 +178,7 @@ void mmaFp4Portable(Fp4Tile &tile, ScaleFormat format) {
 }
 
 void mmaFp4(Fp4Tile &tile, ScaleFormat format) {
-  static const Fp4Step step = mmaFp4Vector() ? mmaFp4Vector() : mmaFp4Portable;
+  static const Fp4Step step = mmaFp4Avx512() ? mmaFp4Avx512() : mmaFp4Avx2() ? mmaFp4Avx2() : mmaFp4Portable;
   step(tile, format);
 }
 

@@ -26,11 +26,11 @@ struct Fp4Tile {
 /// d = a * b + c for all 128 elements.
 void mmaFp4(Fp4Tile &tile, numerics::ScaleFormat format);
 
-/// The two code paths of `mmaFp4`: plain C++, and 16 rows side by side in vectors (null where the processor lacks
-/// AVX2).
+/// The code paths of `mmaFp4`: plain C++, and 16 (AVX-512) or 8 rows (AVX2) side by side in vectors, null where the processor lacks them.
 using Fp4Step = void (*)(Fp4Tile &, numerics::ScaleFormat);
 void mmaFp4Portable(Fp4Tile &tile, numerics::ScaleFormat format);
-Fp4Step mmaFp4Vector();
+Fp4Step mmaFp4Avx512();
+Fp4Step mmaFp4Avx2();
 
 /// The same by `numerics::mmaStep`, element by element: the reference.
 void mmaFp4Reference(Fp4Tile &tile, numerics::ScaleFormat format);

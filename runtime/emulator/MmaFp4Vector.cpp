@@ -1,9 +1,10 @@
-// The block-scaled FP4 step of a whole warp, 16 rows side by side in vectors; bit for bit dialect/MmaModel.h.
+// The block-scaled FP4 step of a whole warp, 8 or 16 rows side by side in vectors; bit for bit dialect/MmaModel.h.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // MmaFp4.cpp says why double arithmetic is exact here. Dot products: codes become bytes by a table of 16 (pshufb), a
 // multiply-add of unsigned by signed bytes takes A moved by +12 into 0..24, and 12 times the sum of B's group is taken
-// off again. Every int16 sum is at most 4 * 2 * 24 * 12, far below 2^15.
+// off again. Every int16 sum is at most 4 * 2 * 24 * 12, far below 2^15. Scales are looked up in a table: to take one apart
+// takes branches, and a step has 96.
 
 #include "MmaFp4.h"
 
@@ -24,15 +25,21 @@ using numerics::ScaleFormat;
 
 #define FOURFOLD_INLINE inline __attribute__((always_inline))
 
-typedef int32_t Ints __attribute__((vector_size(64)));
-typedef uint32_t Words __attribute__((vector_size(64)));
-typedef float Floats __attribute__((vector_size(64)));
-typedef int32_t HalfInts __attribute__((vector_size(32)));
-typedef float HalfFloats __attribute__((vector_size(32)));
-typedef double Doubles __attribute__((vector_size(64)));
-typedef int64_t Longs __attribute__((vector_size(64)));
-
 constexpr int kZeroExponent = -139, kFractionBits = 35;
+
+/// `splitScale` of every byte.
+struct ScaleTable {
+  numerics::ScaleParts parts[256];
+  explicit ScaleTable(ScaleFormat format) {
+    for (int byte = 0; byte < 256; ++byte)
+      parts[byte] = numerics::splitScale(static_cast<uint8_t>(byte), format);
+  }
+};
+
+const ScaleTable &scaleTable(ScaleFormat format) {
+  static const ScaleTable ue4m3(ScaleFormat::UE4M3), ue8m0(ScaleFormat::UE8M0);
+  return format == ScaleFormat::UE8M0 ? ue8m0 : ue4m3;
+}
 
 #ifdef __clang__
 #pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
@@ -42,39 +49,34 @@ constexpr int kZeroExponent = -139, kFractionBits = 35;
 #endif
 namespace avx2 {
 
-struct Bytes256 {
-  static inline Words look(Words codes, int offset) {
+typedef int32_t Ints __attribute__((vector_size(32)));
+typedef uint32_t Words __attribute__((vector_size(32)));
+typedef float Floats __attribute__((vector_size(32)));
+typedef int32_t HalfInts __attribute__((vector_size(16)));
+typedef float HalfFloats __attribute__((vector_size(16)));
+typedef double Doubles __attribute__((vector_size(32)));
+typedef int64_t Longs __attribute__((vector_size(32)));
+
+struct Bytes {
+  static FOURFOLD_INLINE Words look(Words codes, int offset) {
     const __m256i table = _mm256_add_epi8(
         _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12)),
         _mm256_set1_epi8(static_cast<char>(offset)));
-    __m256i halves[2];
-    std::memcpy(halves, &codes, 64);
-    for (__m256i &half : halves)
-      half = _mm256_shuffle_epi8(table, half);
-    Words result;
-    std::memcpy(&result, halves, 64);
-    return result;
+    return reinterpret_cast<Words>(_mm256_shuffle_epi8(table, reinterpret_cast<__m256i>(codes)));
   }
-  static inline Ints dot(Words a0, uint32_t b0, Words a1, uint32_t b1, Words a2, uint32_t b2, Words a3, uint32_t b3) {
-    const Words *a[4] = {&a0, &a1, &a2, &a3};
-    const uint32_t b[4] = {b0, b1, b2, b3};
-    __m256i sums[2];
-    for (int half = 0; half < 2; ++half) {
-      __m256i sum = _mm256_setzero_si256();
-      for (int i = 0; i < 4; ++i) {
-        __m256i operand;
-        std::memcpy(&operand, reinterpret_cast<const char *>(a[i]) + 32 * half, 32);
-        sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(operand, _mm256_set1_epi32(static_cast<int>(b[i]))));
-      }
-      sums[half] = _mm256_madd_epi16(sum, _mm256_set1_epi16(1));
-    }
-    Ints result;
-    std::memcpy(&result, sums, 64);
-    return result;
+  static FOURFOLD_INLINE __m256i product(Words a, uint32_t b) {
+    return _mm256_maddubs_epi16(reinterpret_cast<__m256i>(a), _mm256_set1_epi32(static_cast<int>(b)));
+  }
+  static FOURFOLD_INLINE Ints dot(Words a0, uint32_t b0, Words a1, uint32_t b1, Words a2, uint32_t b2, Words a3, uint32_t b3) {
+    __m256i sum = _mm256_add_epi16(_mm256_add_epi16(product(a0, b0), product(a1, b1)),
+                                   _mm256_add_epi16(product(a2, b2), product(a3, b3)));
+    return reinterpret_cast<Ints>(_mm256_madd_epi16(sum, _mm256_set1_epi16(1)));
+  }
+  static FOURFOLD_INLINE Doubles truncate(Doubles x) {
+    return reinterpret_cast<Doubles>(_mm256_round_pd(reinterpret_cast<__m256d>(x), _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC));
   }
 };
 
-using Bytes = Bytes256;
 #include "MmaFp4Vector.inc"
 
 } // namespace avx2
@@ -92,24 +94,34 @@ using Bytes = Bytes256;
 #endif
 namespace avx512 {
 
-struct Bytes512 {
-  static inline Words look(Words codes, int offset) {
+typedef int32_t Ints __attribute__((vector_size(64)));
+typedef uint32_t Words __attribute__((vector_size(64)));
+typedef float Floats __attribute__((vector_size(64)));
+typedef int32_t HalfInts __attribute__((vector_size(32)));
+typedef float HalfFloats __attribute__((vector_size(32)));
+typedef double Doubles __attribute__((vector_size(64)));
+typedef int64_t Longs __attribute__((vector_size(64)));
+
+struct Bytes {
+  static FOURFOLD_INLINE Words look(Words codes, int offset) {
     const __m512i table =
         _mm512_add_epi8(_mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12)),
                         _mm512_set1_epi8(static_cast<char>(offset)));
     return reinterpret_cast<Words>(_mm512_shuffle_epi8(table, reinterpret_cast<__m512i>(codes)));
   }
-  static inline Ints dot(Words a0, uint32_t b0, Words a1, uint32_t b1, Words a2, uint32_t b2, Words a3, uint32_t b3) {
-    auto product = [](Words a, uint32_t b) {
-      return _mm512_maddubs_epi16(reinterpret_cast<__m512i>(a), _mm512_set1_epi32(static_cast<int>(b)));
-    };
+  static FOURFOLD_INLINE __m512i product(Words a, uint32_t b) {
+    return _mm512_maddubs_epi16(reinterpret_cast<__m512i>(a), _mm512_set1_epi32(static_cast<int>(b)));
+  }
+  static FOURFOLD_INLINE Ints dot(Words a0, uint32_t b0, Words a1, uint32_t b1, Words a2, uint32_t b2, Words a3, uint32_t b3) {
     __m512i sum = _mm512_add_epi16(_mm512_add_epi16(product(a0, b0), product(a1, b1)),
                                    _mm512_add_epi16(product(a2, b2), product(a3, b3)));
     return reinterpret_cast<Ints>(_mm512_madd_epi16(sum, _mm512_set1_epi16(1)));
   }
+  static FOURFOLD_INLINE Doubles truncate(Doubles x) {
+    return reinterpret_cast<Doubles>(_mm512_roundscale_pd(reinterpret_cast<__m512d>(x), _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC));
+  }
 };
 
-using Bytes = Bytes512;
 #include "MmaFp4Vector.inc"
 
 } // namespace avx512
@@ -121,16 +133,18 @@ using Bytes = Bytes512;
 
 } // namespace
 
-Fp4Step mmaFp4Vector() {
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl"))
-    return avx512::step;
-  return __builtin_cpu_supports("avx2") ? avx2::step : nullptr;
+Fp4Step mmaFp4Avx512() {
+  bool isThere = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                 __builtin_cpu_supports("avx512vl");
+  return isThere ? avx512::step : nullptr;
 }
+
+Fp4Step mmaFp4Avx2() { return __builtin_cpu_supports("avx2") ? avx2::step : nullptr; }
 
 #else
 
-Fp4Step mmaFp4Vector() { return nullptr; }
+Fp4Step mmaFp4Avx512() { return nullptr; }
+Fp4Step mmaFp4Avx2() { return nullptr; }
 
 #endif
 

@@ -132,7 +132,7 @@ TEST_F(FrontendTest, RefusesWhatLlvmsParserWouldFollowToTheEndOfTheStack) {
   EXPECT_EQ(names(arrows), Names());
   for (const std::string &text : {attribute(many), type(many), repeat("\"a.b\"() ({\n", many)})
     EXPECT_NE(names(text)[0].find("error: expects brackets to be nested at most 128 deep"), std::string::npos);
-  EXPECT_EQ(names(map(many)), Names{"spec.mlir:1:18: error: expects affine maps and sets of at most 1024 characters\n"});
+  EXPECT_NE(names(map(many))[0].find("spec.mlir:1:18: error: expects affine maps and sets of at most 1024 characters"), std::string::npos);
 }
 
 TEST_F(FrontendTest, RefusesADeclaration) {

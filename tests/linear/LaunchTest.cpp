@@ -27,6 +27,9 @@ thread_local Watch watch;
 
 } // namespace
 
+// AddressSanitizer has operators of its own, and takes malloc behind them for a mismatch: allocations are not counted there.
+#ifndef __SANITIZE_ADDRESS__
+constexpr bool kCountsAllocations = true;
 // Allocations of the emulated device itself do not count: a GPU makes none. Not inlined: the compiler would take malloc and delete for
 // a mismatch.
 #define FOURFOLD_APART __attribute__((noinline))
@@ -42,6 +45,9 @@ FOURFOLD_APART void operator delete(void *memory) noexcept { std::free(memory); 
 FOURFOLD_APART void operator delete[](void *memory) noexcept { std::free(memory); }
 FOURFOLD_APART void operator delete(void *memory, size_t) noexcept { std::free(memory); }
 FOURFOLD_APART void operator delete[](void *memory, size_t) noexcept { std::free(memory); }
+#else
+constexpr bool kCountsAllocations = false;
+#endif
 
 namespace {
 
@@ -144,7 +150,7 @@ TEST(Watch, SeesAllocationsAndCalls) {
     auto number = std::make_unique<int>(1);
     EXPECT_TRUE(synchronize(watchedDevice()).ok());
   }
-  EXPECT_GE(watch.allocations, 1u);
+  EXPECT_EQ(watch.allocations >= 1, kCountsAllocations);
   EXPECT_EQ(watch.calls["streamSynchronize"], 1);
   watch = Watch();
 }

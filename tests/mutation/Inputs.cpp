@@ -24,6 +24,13 @@ static float valueAt(int64_t i, int64_t count, int64_t width, const Special &spe
     float magnitude = pair + column == 0 ? 2688.0f : column % 16 == pair % 8 * 2 ? 6.0f : static_cast<float>((pair * 7 + column * 5) % 24) * 0.25f;
     return row % 2 ? -magnitude : magnitude;
   }
+  if (special.kind == Special::ScaleTies) {
+    // One bf16 step above the middle between two block scales, 6 * 1.0625: without its last bit the lower one is taken. Once in each block of
+    // 16x16; four numbers take every column of a block to each column of blocks, and every row to each row of them.
+    int64_t row = i / width, column = i % width, down = row / 16, right = column / 16;
+    bool isHere = column % 16 == (3 * right + down + 8 * (n % 2)) % 16 && row % 16 == (3 * down + right + 8 * (n / 2)) % 16;
+    return i == 0 ? 2688.0f : isHere ? 6.40625f : value;
+  }
   if (special.kind == Special::Corner)
     return i == count - 1 ? 60.0f : value;
   if (special.kind == Special::Column)
@@ -123,6 +130,8 @@ std::vector<Trial> makeTrials(size_t inputs, const std::string &when) {
     trials.push_back({{20 + i, 48 + i, 36 + i}, {Special::Column, -1}});
     trials.push_back({{65 + i, 96 + i, 97 + i}, {Special::Corner, 0}});
   }
+  for (int64_t quarter = 0; quarter < 4; ++quarter)
+    trials.push_back({{128, 128, 128}, {Special::ScaleTies, quarter}});
   trials.push_back({{64, 80, 48}, {Special::Ties, 0}});
   trials.push_back({{96, 48, 112}, {Special::Ties, 0}});
   for (size_t i = 0; i < inputs; ++i)

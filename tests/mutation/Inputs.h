@@ -23,6 +23,7 @@ struct Special {
     Infinities,     // one in each column and row up to 32, of one input only
     LateInfinities, // in rows from 64
     Ties,           // values half-way between those of four bits, where the scales are 1; of an even number of rows the means are 0
+    ScaleTies,      // magnitudes of blocks whose last bit decides between two block scales; the number says where
     Far             // a NaN in a row of the second tile of scales, which the first must not see
   };
   Kind kind = Anywhere;

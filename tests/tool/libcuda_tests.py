@@ -127,6 +127,9 @@ class LibCuda(unittest.TestCase):
 
     def run_program(self, *command, **environment):
         env = dict(os.environ, LD_LIBRARY_PATH=os.path.dirname(ARGS.library), **environment)
+        # A library with sanitizers wants them in the process before anything else.
+        if sanitizers := re.findall(r"=> (\S*lib(?:a|ub)san\S*)", subprocess.run(["ldd", ARGS.library], capture_output=True, text=True).stdout):
+            env["LD_PRELOAD"] = ":".join(sanitizers)
         return subprocess.run(command, capture_output=True, text=True, env=env)
 
     def test_every_entry_point_is_one_of_the_driver(self):
