@@ -12,6 +12,13 @@ cmake --install "$build" --prefix "$folder/first" > "$folder/log" || { cat "$fol
 prefix=$folder/moved # nothing may remember where it was put
 mv "$folder/first" "$prefix"
 
+# What embeds a library with AddressSanitizer has to bring it.
+sanitizers=()
+if nm -D "$(find "$prefix" -name libfourfold.so)" | grep -q __asan; then
+  sanitizers=(-fsanitize=address,undefined)
+  export CFLAGS=${sanitizers[*]} CXXFLAGS=${sanitizers[*]}
+fi
+
 mkdir "$folder/project"
 cp "$source/examples/linear_layer.c" "$source/examples/linear_fit.cpp" "$folder/project"
 cat > "$folder/project/CMakeLists.txt" << 'END'
@@ -31,7 +38,7 @@ cmake --build "$folder/project/build" > "$folder/log" 2>&1 || { cat "$folder/log
 
 if command -v pkg-config > /dev/null; then
   export PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name fourfold.pc)")
-  cc -std=c11 "$source/examples/linear_layer.c" $(pkg-config --cflags --libs fourfold) -Wl,-rpath,"$(pkg-config --variable=libdir fourfold)" \
+  cc -std=c11 "${sanitizers[@]}" "$source/examples/linear_layer.c" $(pkg-config --cflags --libs fourfold) -Wl,-rpath,"$(pkg-config --variable=libdir fourfold)" \
     -lm -o "$folder/by_pkg_config"
   "$folder/by_pkg_config" emulated:sm_120a nvfp4
 fi
@@ -42,7 +49,7 @@ fi
 python=python3
 "$python" -c 'import numpy' 2> /dev/null || python=/usr/bin/python3
 # Python cannot load a library with AddressSanitizer, which must be in the program.
-if "$python" -c 'import numpy' 2> /dev/null && ! nm -D "$(find "$prefix" -name libfourfold.so)" | grep -q __asan; then
+if "$python" -c 'import numpy' 2> /dev/null && (( ! ${#sanitizers[@]} )); then
   found=$(env -u FOURFOLD_LIBRARY PYTHONPATH="$prefix/share/fourfold/python" "$python" -m fourfold doctor)
   grep -q "library: $prefix/" <<< "$found" && grep -q 'compiler: works' <<< "$found" || { echo "install: the Python package: $found" >&2; exit 1; }
 fi

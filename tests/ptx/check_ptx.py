@@ -11,7 +11,8 @@ import subprocess
 import sys
 
 COMMON = {
-    "quantize": [r"ld\.global(\.nc)?\.v4\.b32", r"st\.global\.v[24]\.b32"],
+    # Codes of a block leave as 8 or 16 bytes; LLVM may join two words of a loop before it stores them.
+    "quantize": [r"ld\.global(\.nc)?\.v4\.b32", r"st\.global\.(v[24]\.b32|b64)"],
     "column_partials": [r"ld\.global(\.nc)?\.v4\.b32"],
 }
 RING = [r"ldmatrix\.sync\.aligned\.m8n8\.x4\.shared\.b16", r"cp\.async\.cg\.shared\.global .*, 16, ", r"cp\.async\.wait_group\s+2"]
