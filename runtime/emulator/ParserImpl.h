@@ -49,7 +49,7 @@ private:
   class Nested {
   public:
     Nested(Parser &parser, const char *what) : parser(parser) {
-      constexpr int kMaxDepth = 1000;
+      constexpr int kMaxDepth = 200; // a level of operands takes kilobytes where sanitizers are
       if (parser.depth == kMaxDepth)
         parser.fail(fmt::format("{} is nested too deeply", what));
       ++parser.depth;

@@ -62,7 +62,7 @@ TEST(Declarations, NestingHasAnEnd) {
     return text;
   };
   constexpr int kMillion = 1000000; // far more than a stack holds
-  EXPECT_EQ(loadKernel(nested("{", 500) + nested("}", 500)), "");
+  EXPECT_EQ(loadKernel(nested("{", 150) + nested("}", 150)), "");
   EXPECT_EQ(loadKernel(nested("{", kMillion)), "line 5: a block is nested too deeply");
   EXPECT_EQ(loadKernel(".reg .b32 %r;\nmov.b32 %r, " + nested("{", kMillion)), "line 6: an operand is nested too deeply");
   EXPECT_EQ(loadKernel(".reg .b32 %r;\nld.global.b32 %r, " + nested("[", kMillion)), "line 6: an operand is nested too deeply");
