@@ -73,6 +73,7 @@ def run_commands(path, text, source, build, folder):
                    "FOURFOLD_CACHE_DIR": os.path.join(folder, "cache")}
     # Commands of Python run the package of the source tree with the library of this build.
     environment.update(FOURFOLD_LIBRARY=str(build / "lib/libfourfold.so"), PYTHONDONTWRITEBYTECODE="1")
+    sanitized = "FOURFOLD_SANITIZE:BOOL=ON" in (build / "CMakeCache.txt").read_text()
     problems, count = [], 0
     blocks = list(BLOCK.finditer(text))
     if sum(1 for block in blocks if block["output"] and block["expected"]) != text.count(OUTPUT):
@@ -81,6 +82,10 @@ def run_commands(path, text, source, build, folder):
         command = block["command"].strip()
         if any(word in command and not shutil.which(word, path=environment["PATH"]) for word in ("ptxas", "nvcc")):
             print(f"not run, no CUDA toolkit: {command}")
+            continue
+        # Programs without AddressSanitizer cannot load a library that has it.
+        if sanitized and any(word in command for word in ("cc -std", "PYTHONPATH=python")):
+            print(f"not run, the build has sanitizers: {command}")
             continue
         if "PYTHONPATH=python" in command:
             module = "torch" if "torch" in command else "numpy"
