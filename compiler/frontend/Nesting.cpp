@@ -6,6 +6,9 @@
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Diagnostics.h"
 
+#include <optional>
+#include <string>
+
 using namespace mlir;
 
 namespace fourfold {

@@ -25,6 +25,17 @@ using numerics::ScaleFormat;
 
 #define FOURFOLD_INLINE inline __attribute__((always_inline))
 
+/// Vectors of so many bytes, and halves of them.
+#define FOURFOLD_VECTORS(bytes)                                                                                                                      \
+  typedef int32_t Ints __attribute__((vector_size(bytes)));                                                                                          \
+  typedef uint32_t Words __attribute__((vector_size(bytes)));                                                                                        \
+  typedef int16_t Shorts __attribute__((vector_size(bytes)));                                                                                        \
+  typedef float Floats __attribute__((vector_size(bytes)));                                                                                          \
+  typedef double Doubles __attribute__((vector_size(bytes)));                                                                                        \
+  typedef int64_t Longs __attribute__((vector_size(bytes)));                                                                                         \
+  typedef int32_t HalfInts __attribute__((vector_size((bytes) / 2)));                                                                                \
+  typedef float HalfFloats __attribute__((vector_size((bytes) / 2)));
+
 constexpr int kZeroExponent = -139, kFractionBits = 35;
 
 /// `splitScale` of every byte.
@@ -49,13 +60,7 @@ const ScaleTable &scaleTable(ScaleFormat format) {
 #endif
 namespace avx2 {
 
-typedef int32_t Ints __attribute__((vector_size(32)));
-typedef uint32_t Words __attribute__((vector_size(32)));
-typedef float Floats __attribute__((vector_size(32)));
-typedef int32_t HalfInts __attribute__((vector_size(16)));
-typedef float HalfFloats __attribute__((vector_size(16)));
-typedef double Doubles __attribute__((vector_size(32)));
-typedef int64_t Longs __attribute__((vector_size(32)));
+FOURFOLD_VECTORS(32)
 
 struct Bytes {
   static FOURFOLD_INLINE Words look(Words codes, int offset) {
@@ -64,13 +69,11 @@ struct Bytes {
         _mm256_set1_epi8(static_cast<char>(offset)));
     return reinterpret_cast<Words>(_mm256_shuffle_epi8(table, reinterpret_cast<__m256i>(codes)));
   }
-  static FOURFOLD_INLINE __m256i product(Words a, uint32_t b) {
-    return _mm256_maddubs_epi16(reinterpret_cast<__m256i>(a), _mm256_set1_epi32(static_cast<int>(b)));
+  static FOURFOLD_INLINE Shorts product(Words a, uint32_t b) {
+    return reinterpret_cast<Shorts>(_mm256_maddubs_epi16(reinterpret_cast<__m256i>(a), _mm256_set1_epi32(static_cast<int>(b))));
   }
-  static FOURFOLD_INLINE Ints dot(Words a0, uint32_t b0, Words a1, uint32_t b1, Words a2, uint32_t b2, Words a3, uint32_t b3) {
-    __m256i sum = _mm256_add_epi16(_mm256_add_epi16(product(a0, b0), product(a1, b1)),
-                                   _mm256_add_epi16(product(a2, b2), product(a3, b3)));
-    return reinterpret_cast<Ints>(_mm256_madd_epi16(sum, _mm256_set1_epi16(1)));
+  static FOURFOLD_INLINE Ints addPairs(Shorts x) {
+    return reinterpret_cast<Ints>(_mm256_madd_epi16(reinterpret_cast<__m256i>(x), _mm256_set1_epi16(1)));
   }
   static FOURFOLD_INLINE Doubles truncate(Doubles x) {
     return reinterpret_cast<Doubles>(_mm256_round_pd(reinterpret_cast<__m256d>(x), _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC));
@@ -94,13 +97,7 @@ struct Bytes {
 #endif
 namespace avx512 {
 
-typedef int32_t Ints __attribute__((vector_size(64)));
-typedef uint32_t Words __attribute__((vector_size(64)));
-typedef float Floats __attribute__((vector_size(64)));
-typedef int32_t HalfInts __attribute__((vector_size(32)));
-typedef float HalfFloats __attribute__((vector_size(32)));
-typedef double Doubles __attribute__((vector_size(64)));
-typedef int64_t Longs __attribute__((vector_size(64)));
+FOURFOLD_VECTORS(64)
 
 struct Bytes {
   static FOURFOLD_INLINE Words look(Words codes, int offset) {
@@ -109,13 +106,11 @@ struct Bytes {
                         _mm512_set1_epi8(static_cast<char>(offset)));
     return reinterpret_cast<Words>(_mm512_shuffle_epi8(table, reinterpret_cast<__m512i>(codes)));
   }
-  static FOURFOLD_INLINE __m512i product(Words a, uint32_t b) {
-    return _mm512_maddubs_epi16(reinterpret_cast<__m512i>(a), _mm512_set1_epi32(static_cast<int>(b)));
+  static FOURFOLD_INLINE Shorts product(Words a, uint32_t b) {
+    return reinterpret_cast<Shorts>(_mm512_maddubs_epi16(reinterpret_cast<__m512i>(a), _mm512_set1_epi32(static_cast<int>(b))));
   }
-  static FOURFOLD_INLINE Ints dot(Words a0, uint32_t b0, Words a1, uint32_t b1, Words a2, uint32_t b2, Words a3, uint32_t b3) {
-    __m512i sum = _mm512_add_epi16(_mm512_add_epi16(product(a0, b0), product(a1, b1)),
-                                   _mm512_add_epi16(product(a2, b2), product(a3, b3)));
-    return reinterpret_cast<Ints>(_mm512_madd_epi16(sum, _mm512_set1_epi16(1)));
+  static FOURFOLD_INLINE Ints addPairs(Shorts x) {
+    return reinterpret_cast<Ints>(_mm512_madd_epi16(reinterpret_cast<__m512i>(x), _mm512_set1_epi16(1)));
   }
   static FOURFOLD_INLINE Doubles truncate(Doubles x) {
     return reinterpret_cast<Doubles>(_mm512_roundscale_pd(reinterpret_cast<__m512d>(x), _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC));

@@ -153,7 +153,6 @@ TEST_P(Kernels, AssertionFails) {
     EXPECT_NE(finding.find(word), std::string::npos) << "'" << word << "' is not in: " << finding;
 }
 
-// Cache policies change no result, wherever they stand.
 // Each block stores its number at the same place: the last that starts is the one that stays.
 TEST(BlockOrder, IsWhatTheOptionsSay) {
   Device device;
@@ -171,6 +170,7 @@ TEST(BlockOrder, IsWhatTheOptionsSay) {
   }
 }
 
+// Cache policies change no result, wherever they stand.
 TEST(CachePolicy, IsTaken) {
   Device device;
   ASSERT_EQ(device.load(kernel(2,
