@@ -14,10 +14,10 @@ constexpr int64_t kTwoTo111 = 0x77007700, kTwoTo126 = 0x7e807e80, kTwoTo127 = 0x
 
 Val CodeDequantizer::multiply(Val x, Val y) { return k.fmaBF16x2(x, y, k.c32(kMinusZeros)); }
 
-std::pair<Val, Val> CodeDequantizer::factors(Val word, int step) {
+std::pair<Val, Val> CodeDequantizer::factors(Val word, Val step) {
   if (isNVFP4) {
     // A byte's fields shifted to those of bf16 are the scale times 2^-120, subnormals too. The
-    // factor is 2^118 times the scale, as 2^126 would overflow: products lack 2^16, which `finish` gives back.
+    // factor is 2^118 times the scale, as 2^126 would overflow: products lack 2^16, which `sumFactor` gives back.
     Val bytes = word & 0x007f007f;
     Val isNaN = (bytes + 0x00010001) & 0x00800080;
     Val scales = multiply(multiply(bytes << 4, k.c32(kTwoTo127)), k.c32(kTwoTo111));
@@ -27,13 +27,13 @@ std::pair<Val, Val> CodeDequantizer::factors(Val word, int step) {
   }
   // Two bytes a step, one for each half. 2^(byte - 127) has the byte as its exponent field, but for 0, a subnormal with the mantissa's
   // highest bit, and for 255, NaN, which that bit makes of infinity.
-  Val bytes = k.permuteBytes(word, k.c32(0), k.c32(step % 2 == 0 ? 0x4140 : 0x4342));
+  Val bytes = k.permuteBytes(word, k.c32(0), step * 0x0202 + 0x4140);
   Val notSpecial = ((bytes + 0x00010001) & 0x00fe00fe) + 0x00fe00fe;
   Val scales = (bytes << 7) | (((notSpecial ^ -1) & 0x01000100) >> 2);
   return {k.permuteBytes(scales, scales, k.c32(0x1010)), k.permuteBytes(scales, scales, k.c32(0x3232))};
 }
 
-std::pair<Val, Val> CodeDequantizer::laneFactors(Val word, Val lane, int step) {
+std::pair<Val, Val> CodeDequantizer::laneFactors(Val word, Val lane, Val step) {
   // nvfp4: blocks t / 2 and t / 2 + 2 of the four.
   return factors(isNVFP4 ? word >> ((lane & 2) << 2) : word, step);
 }
@@ -49,12 +49,6 @@ SmallVector<Val> CodeDequantizer::pairs(Val codes, Val factor) {
     result.push_back(multiply(isNVFP4 ? pair : multiply(pair, k.c32(kTwoTo126)), factor));
   }
   return result;
-}
-
-void CodeDequantizer::finish(llvm::MutableArrayRef<Val> accumulators) {
-  if (isNVFP4)
-    for (Val &sum : accumulators)
-      sum = sum * k.cf(65536.0f);
 }
 
 } // namespace compiler

@@ -22,13 +22,13 @@ public:
 
   /// The factors of two blocks of a row as bf16 pairs (both halves alike), from its word of scales. nvfp4: those of bytes 0 and 2, of the
   /// first and second 32 of K; mxfp4: the two bytes of step 0 or 1 of K = 64.
-  std::pair<Val, Val> factors(Val word, int step);
+  std::pair<Val, Val> factors(Val word, Val step);
   /// The same for lane 4 g + t of a fragment, whose registers hold codes 8 t to 8 t + 7 of the first and of the second 32 of K.
-  std::pair<Val, Val> laneFactors(Val word, Val lane, int step);
+  std::pair<Val, Val> laneFactors(Val word, Val lane, Val step);
   /// The four pairs of a register of codes, times a factor.
   llvm::SmallVector<Val> pairs(Val codes, Val factor);
-  /// What factors lack of the scale, made good in the sums.
-  void finish(llvm::MutableArrayRef<Val> accumulators);
+  /// What factors lack of the scales, to multiply sums by; null where they lack nothing.
+  Val sumFactor() const { return isNVFP4 ? k.cf(65536.0f) : Val(); }
 
 private:
   Val multiply(Val x, Val y);

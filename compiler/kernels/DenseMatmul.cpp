@@ -191,7 +191,7 @@ void buildDenseMatmul(KernelModule module, llvm::StringRef name, Type elementTyp
   k.waitCopies(0);
   k.barrier();
   TileWriter writer(k, epilogue, 6, k.param(2), sizeM, sizeN);
-  writer.store({blockRow + warpRow, blockColumn + warpColumn, tilesM, kWarpN / 8, Val()}, llvm::ArrayRef<Val>(results).drop_front(2));
+  writer.store({blockRow + warpRow, blockColumn + warpColumn, tilesM, kWarpN / 8, {}}, llvm::ArrayRef<Val>(results).drop_front(2));
   k.finish();
 }
 

@@ -161,12 +161,12 @@ public:
   /// What was written to shared memory by ordinary stores becomes visible to matrix steps of warpgroups, after the next barrier.
   void fenceOperands();
   /// Starts steps of 64 x N x 16 in bf16, one for each four registers of A, as one group: B stands K-major in 128-byte swizzled rows from
-  /// `descriptor` on, 32 bytes a step. Returns the accumulators, which nothing may touch before the group has been waited for.
+  /// `descriptor` on, 32 bytes a step. Returns the accumulators, which nothing may touch before the group has been waited for, nor the
+  /// registers of A.
   llvm::SmallVector<Val> warpgroupSteps(llvm::ArrayRef<Val> a, Val descriptor, llvm::ArrayRef<Val> accumulators);
-  /// All but the youngest `groupsLeft` groups have ended.
-  void waitWarpgroupSteps(int groupsLeft);
-  /// All groups have ended: the accumulators as values.
-  llvm::SmallVector<Val> finishWarpgroupSteps(llvm::ArrayRef<Val> accumulators);
+  /// Waits until all but the youngest `groupsLeft` groups have ended. Returns `values`, accumulators or others: what is made of the returned
+  /// ones is made after the wait.
+  llvm::SmallVector<Val> waitWarpgroupSteps(int groupsLeft, llvm::ArrayRef<Val> values);
 
   // Control flow.
   using Body = std::function<llvm::SmallVector<Val>()>;

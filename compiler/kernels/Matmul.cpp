@@ -111,14 +111,13 @@ void MatmulGenerator::build() {
     next.append(math->compute(step, k.offset(shared, read * tile.stageBytes(format) + tile.headBytes()), state.drop_front(2)));
     return next;
   });
-  math->finish(llvm::MutableArrayRef<Val>(results).drop_front(2));
+  SmallVector<Val> sums = math->finish(llvm::ArrayRef<Val>(results).drop_front(2));
   k.waitCopies(0);
   k.barrier();
 
   Val alpha = params.loadAlpha(k);
   TileWriter writer(k, epilogue, params.firstEpilogueParam, params.out, sizeM, sizeN);
-  writer.store({blockRow + warpRow, blockColumn + warpColumn, context.tilesM(), context.tilesN(), alpha},
-               llvm::ArrayRef<Val>(results).drop_front(2));
+  writer.store({blockRow + warpRow, blockColumn + warpColumn, context.tilesM(), context.tilesN(), {math->sumFactor(), alpha}}, sums);
 }
 
 void buildMatmul(KernelModule module, llvm::StringRef name, const Target &target, Format format,

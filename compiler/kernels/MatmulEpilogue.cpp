@@ -9,8 +9,6 @@ using llvm::SmallVector;
 namespace fourfold {
 namespace compiler {
 
-static constexpr int kTilesN = kWarpN / 8;
-
 std::pair<Val, Val> placeTile(KernelBuilder &k, Val sizeM, Val sizeN, int tileM, int tileN) {
   constexpr int kGroup = 8;
   Val numM = (sizeM + (tileM - 1)) / tileM, numN = (sizeN + (tileN - 1)) / tileN;
@@ -39,52 +37,66 @@ TileWriter::TileWriter(KernelBuilder &k, const ElementRegion &epilogue, unsigned
     pointers.push_back(k.param(firstParam + i));
 }
 
-/// Sixteen rows of the warp's tile through shared memory, so that each lane has four neighbours of a row: coalesced operand loads
-/// and stores.
-void TileWriter::storeRowGroup(const WarpTile &tile, int group, llvm::ArrayRef<Val> accumulators) {
-  int columns = tile.columnGroups * 8, pitch = scratchPitch(columns);
-  Val scratch = k.offset(shared, (thread >> 5) * scratchBytes(columns));
-  Val fragmentRow = lane >> 2, fragmentColumn = (lane & 3) * 2;
-  for (int n = 0; n < tile.columnGroups; ++n)
-    for (int half = 0; half < 2; ++half) {
-      int first = n * 4 + half * 2;
-      Val word = (fragmentRow + half * 8) * pitch + fragmentColumn + n * 8;
-      k.store(k.pack({accumulators[first], accumulators[first + 1]}), k.offset(scratch, word * 4), 8);
-    }
-  k.warpSync();
-  if (columns == kWarpN) {
-    storeColumns(tile.firstRow, group, tile.alpha, scratch, pitch);
-  } else {
-    // A loop in the kernel: the code of one epilogue is enough.
-    k.forLoop(k.c32(0), k.c32(columns), k.c32(kWarpN), {}, [&](Val first, llvm::ArrayRef<Val>) {
-      loadColumns(tile.firstColumn + first);
-      storeColumns(tile.firstRow, group, tile.alpha, k.offset(scratch, first * 4), pitch);
-      return SmallVector<Val>();
-    });
+/// The word at which piece `piece` (four words) of scratch row `row` stands in its 32 words: rows are not padded, their pieces change places.
+/// A half-warp's 8-byte stores of fragments take two neighbouring pieces of four rows, `row % 4` apart; a quarter-warp's 16-byte stores one
+/// piece of eight rows; its 16-byte loads all pieces of a row: each meets all banks once.
+static Val swizzledWord(Val row, Val piece) { return (piece ^ ((row & 3) << 1) ^ ((row >> 2) & 1)) << 2; }
+
+void TileWriter::store(const WarpTile &tile, llvm::ArrayRef<Val> accumulators) {
+  const int columns = tile.columns();
+  Val scratch = k.offset(shared, (thread >> 5) * scratchBytes(tile.rows(), columns));
+  Val row = lane >> 2, word = swizzledWord(row, (lane & 2) >> 1) + (lane & 1) * 2;
+  Val fragments = k.offset(scratch, row * (columns * 4));
+  for (int n = 0; n < tile.columnGroups; ++n) {
+    Val fragment = k.offset(fragments, (word ^ (n % 4 * 8)) << 2);
+    for (int group = 0; group < tile.rowGroups; ++group)
+      for (int half = 0; half < 2; ++half) {
+        int first = (group * tile.columnGroups + n) * 4 + half * 2;
+        k.store(k.pack({accumulators[first], accumulators[first + 1]}),
+                k.offset(fragment, (group * 16 + half * 8) * (columns * 4) + n / 4 * (kWarpN * 4)), 8);
+      }
   }
   k.warpSync();
-}
-
-void TileWriter::storeRows(Val firstRow, Val firstColumn, Val alpha, llvm::ArrayRef<Val> row, Val scratch) {
-  scratch = k.offset(scratch, (thread >> 5) * kLaneScratchBytes);
-  for (int i = 0; i < kWarpN; i += 4)
-    k.store(k.pack(row.slice(i, 4)), k.offset(scratch, lane * (kLanePitch * 4) + i * 4), 16);
-  k.warpSync();
-  loadColumns(firstColumn);
-  // A loop in the kernel, not two copies of the epilogue.
-  k.forLoop(k.c32(0), k.c32(32), k.c32(16), {}, [&](Val first, llvm::ArrayRef<Val>) {
-    storeColumns(firstRow + first, /*group=*/0, alpha, k.offset(scratch, first * (kLanePitch * 4)), kLanePitch);
-    return SmallVector<Val>();
+  // Loops in the kernel: the code of one epilogue is enough.
+  loop(columns, kWarpN, [&](Val firstColumn) {
+    loadColumns(tile.firstColumn + firstColumn);
+    storeColumns(tile, k.offset(scratch, firstColumn * 4));
   });
   k.warpSync();
 }
 
-/// Sixteen rows, those of a group, of the columns at hand, from `scratch` on, where rows are `pitch` words apart.
-void TileWriter::storeColumns(Val firstRow, int group, Val alpha, Val scratch, int pitch) {
+void TileWriter::storeRows(const WarpTile &tile, llvm::ArrayRef<Val> row, Val scratch) {
+  scratch = k.offset(scratch, (thread >> 5) * scratchBytes(tile.rows(), kWarpN));
+  Val word = swizzledWord(lane, k.c32(0));
+  for (int piece = 0; piece < kWarpN / 4; ++piece)
+    k.store(k.pack(row.slice(piece * 4, 4)), k.offset(scratch, (lane * kWarpN + (word ^ (piece * 4))) << 2), 16);
+  k.warpSync();
+  loadColumns(tile.firstColumn);
+  storeColumns(tile, scratch);
+  k.warpSync();
+}
+
+/// `body` for 0, `step`, ... below `end`; in place where that is once.
+void TileWriter::loop(int end, int step, llvm::function_ref<void(Val)> body) {
+  if (end == step)
+    return body(k.c32(0));
+  k.forLoop(k.c32(0), k.c32(end), k.c32(step), {}, [&](Val first, llvm::ArrayRef<Val>) {
+    body(first);
+    return SmallVector<Val>();
+  });
+}
+
+/// The tile's rows of the columns at hand, from `scratch` on.
+void TileWriter::storeColumns(const WarpTile &tile, Val scratch) {
+  loop(tile.rows(), 16, [&](Val first) { storeRowGroup(tile, tile.firstRow + first, k.offset(scratch, first * (tile.columns() * 4))); });
+}
+
+/// Sixteen of them: each lane has four neighbours of a row, so that operand loads and stores are coalesced.
+void TileWriter::storeRowGroup(const WarpTile &tile, Val firstRow, Val scratch) {
   for (int part = 0; part < 4; ++part) {
     Val row = (lane >> 3) + part * 4;
-    Val vector = k.load(k.vec(4, k.f32()), k.offset(scratch, (row * pitch + (lane & 7) * 4) * 4), 16);
-    Val globalRow = firstRow + row + group * 16;
+    Val vector = k.load(k.vec(4, k.f32()), k.offset(scratch, (row * tile.columns() + swizzledWord(row, lane & 7)) * 4), 16);
+    Val globalRow = firstRow + row;
     k.ifThen(k.logicalAnd(globalRow < sizeM, k.c32(0) < columnsValid), [&] {
       Val index = k.toI64(globalRow) * k.toI64(sizeN) + k.toI64(column);
       SmallVector<SmallVector<Val>> operands(columnValues);
@@ -99,7 +111,10 @@ void TileWriter::storeColumns(Val firstRow, int group, Val alpha, Val scratch, i
       SmallVector<Val> results;
       for (int i = 0; i < 4; ++i) {
         Val value = k.extract(vector, i);
-        SmallVector<Val> arguments = {alpha ? value * alpha : value};
+        for (Val factor : tile.factors)
+          if (factor)
+            value = value * factor;
+        SmallVector<Val> arguments = {value};
         for (auto &values : operands)
           arguments.push_back(values[i]);
         results.push_back(inlineRegion(k, epilogue, arguments));
@@ -122,14 +137,6 @@ void TileWriter::loadColumns(Val firstColumn) {
       values.assign(4, k.load(operand.elementType, pointers[i], elementBytes(operand.elementType)));
     columnValues.push_back(values);
   }
-}
-
-void TileWriter::store(const WarpTile &tile, llvm::ArrayRef<Val> accumulators) {
-  if (tile.columnGroups == kTilesN)
-    loadColumns(tile.firstColumn);
-  int perGroup = tile.columnGroups * 4;
-  for (int group = 0; group < tile.rowGroups; ++group)
-    storeRowGroup(tile, group, accumulators.slice(group * perGroup, perGroup));
 }
 
 } // namespace compiler

@@ -11,12 +11,8 @@ namespace compiler {
 
 /// Columns that a warp stores at once: four matrix steps of 8.
 inline constexpr int kWarpN = 32;
-/// Shared memory that the writer needs of each warp: 16 rows of a pitch, in words, that is 8 mod 32 and keeps 8-byte stores of fragments
-/// free of bank conflicts.
-inline constexpr int scratchPitch(int columns) { return columns + 8; }
-inline constexpr int scratchBytes(int columns) { return 16 * scratchPitch(columns) * 4; }
-/// And of a warp whose lanes write 16 bytes of a row each: four more words a row, and eight lanes meet all banks once.
-inline constexpr int kLanePitch = kWarpN + 4, kLaneScratchBytes = 32 * kLanePitch * 4;
+/// Shared memory that the writer needs of each warp.
+inline constexpr int scratchBytes(int rows, int columns) { return rows * columns * 4; }
 
 /// First row and column of the tile that this block takes of a result of sizeM x sizeN: groups of eight tile rows walk along N together,
 /// so that operands are reused from L2.
@@ -32,8 +28,10 @@ struct WarpTile {
   Val firstRow, firstColumn;
   /// Groups of 16 rows, and of 8 columns: a multiple of four.
   int rowGroups, columnGroups;
-  /// Factor of the accumulators, null for 1.
-  Val alpha;
+  int rows() const { return rowGroups * 16; }
+  int columns() const { return columnGroups * 8; }
+  /// The accumulators times the first, times the second, and so on; the null one is 1.
+  llvm::SmallVector<Val> factors;
 };
 
 /// Applies the epilogue to accumulators in the fragment layout of m16n8 steps (PTX ISA 9.7.14.5.8) and stores the result, row-major.
@@ -44,14 +42,15 @@ public:
 
   /// `accumulators`: for each row group, for each 8 columns, four registers. Shared memory must be free of readers and writers.
   void store(const WarpTile &tile, llvm::ArrayRef<Val> accumulators);
-  /// 32 rows of kWarpN columns, from a warp whose lanes have a row each: `row` is this lane's, as tensor memory gives it. `scratch`: shared
-  /// memory free of readers and writers, kLaneScratchBytes for each warp of the block.
-  void storeRows(Val firstRow, Val firstColumn, Val alpha, llvm::ArrayRef<Val> row, Val scratch);
+  /// A tile of 32 rows and kWarpN columns, from a warp whose lanes have a row each: `row` is this lane's, as tensor memory gives it. `scratch`: shared
+  /// memory free of readers and writers, scratchBytes(32, kWarpN) for each warp of the block.
+  void storeRows(const WarpTile &tile, llvm::ArrayRef<Val> row, Val scratch);
 
 private:
   void loadColumns(Val firstColumn);
-  void storeRowGroup(const WarpTile &tile, int group, llvm::ArrayRef<Val> accumulators);
-  void storeColumns(Val firstRow, int group, Val alpha, Val scratch, int pitch);
+  void loop(int end, int step, llvm::function_ref<void(Val)> body);
+  void storeColumns(const WarpTile &tile, Val scratch);
+  void storeRowGroup(const WarpTile &tile, Val firstRow, Val scratch);
 
   KernelBuilder &k;
   const ElementRegion &epilogue;

@@ -179,9 +179,8 @@ SmallVector<Val> FaithfulStage::compute(Val, Val base, llvm::ArrayRef<Val> accum
   Val tileRowA = (c.blockRow + c.warpRow) & 127, tileRowB = (c.blockColumn + c.warpColumn) & 127;
   Val row = c.lane >> 2, column = (c.lane & 3) << 1;
   // A loop, not a copy for each step: the code is long as it is.
-  return k.forLoop(k.c32(0), k.c32(kStepsPerStage), k.c32(1), accumulators, [&](Val step, llvm::ArrayRef<Val> state) {
-    Val tileBytes = isNVFP4 ? step * kScaleTileBytes : k.c32(0);
-    Val tileA = k.offset(scalesA(base), tileBytes), tileB = k.offset(scalesB(base), tileBytes);
+  return forSteps(/*isLoop=*/true, accumulators, [&](Val step, llvm::ArrayRef<Val> state) {
+    Val tileA = scaleTile(scalesA(base), step), tileB = scaleTile(scalesB(base), step);
     SmallVector<Val> rowWords = loadScaleWords(tileA, tileRowA, row, 2 * tilesM);
     SmallVector<Val> evenWords = loadScaleWords(tileB, tileRowB, column, tilesN);
     SmallVector<Val> oddWords = loadScaleWords(tileB, tileRowB, column + 1, tilesN);

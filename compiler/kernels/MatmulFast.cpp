@@ -25,7 +25,7 @@ class FastStage : public StageMath {
 public:
   explicit FastStage(const StageContext &context) : StageMath(context), dequantizer(context.k, context.format) {}
   SmallVector<Val> compute(Val index, Val base, llvm::ArrayRef<Val> accumulators) override;
-  void finish(llvm::MutableArrayRef<Val> accumulators) override;
+  Val sumFactor() const override { return dequantizer.sumFactor(); }
 
 private:
   CodeDequantizer dequantizer;
@@ -36,14 +36,12 @@ private:
 SmallVector<Val> FastStage::compute(Val, Val base, llvm::ArrayRef<Val> accumulators) {
   const int tilesM = c.tilesM(), tilesN = c.tilesN();
   Val tileRowA = (c.blockRow + c.warpRow) & 127, tileRowB = (c.blockColumn + c.warpColumn) & 127;
-  SmallVector<Val> sums(accumulators), wordsA, wordsB;
-  for (int step = 0; step < kStepsPerStage; ++step) {
-    if (step % c.stepsPerScaleTile() == 0) {
-      int tileBytes = (step / c.stepsPerScaleTile()) * kScaleTileBytes;
-      wordsA = loadScaleWords(k.offset(scalesA(base), tileBytes), tileRowA, c.lane >> 2, 2 * tilesM);
-      wordsB = loadScaleWords(k.offset(scalesB(base), tileBytes), tileRowB, c.lane >> 2, tilesN);
-    }
-    CodeFragments codes = loadCodes(base, k.c32(step));
+  // Copies take 5 % fewer instructions, as addresses are constants; the code of large tiles is too long for that.
+  return forSteps(/*isLoop=*/tilesM * tilesN > 8, accumulators, [&](Val step, llvm::ArrayRef<Val> state) {
+    SmallVector<Val> sums(state);
+    SmallVector<Val> wordsA = loadScaleWords(scaleTile(scalesA(base), step), tileRowA, c.lane >> 2, 2 * tilesM);
+    SmallVector<Val> wordsB = loadScaleWords(scaleTile(scalesB(base), step), tileRowB, c.lane >> 2, tilesN);
+    CodeFragments codes = loadCodes(base, step);
     SmallVector<std::pair<Val, Val>> factorsA, factorsB;
     for (Val word : wordsA)
       factorsA.push_back(dequantizer.laneFactors(word, c.lane, step));
@@ -68,11 +66,9 @@ SmallVector<Val> FastStage::compute(Val, Val base, llvm::ArrayRef<Val> accumulat
           }
       }
     }
-  }
-  return sums;
+    return sums;
+  });
 }
-
-void FastStage::finish(llvm::MutableArrayRef<Val> accumulators) { dequantizer.finish(accumulators); }
 
 std::unique_ptr<StageMath> makeFastStage(const StageContext &context) { return std::make_unique<FastStage>(context); }
 

@@ -12,6 +12,16 @@ namespace compiler {
 
 static_assert(kWarpN == 32, "four steps of 8 columns are served by one scale register");
 
+SmallVector<Val> StageMath::forSteps(bool isLoop, llvm::ArrayRef<Val> accumulators,
+                                     llvm::function_ref<SmallVector<Val>(Val, llvm::ArrayRef<Val>)> body) {
+  if (isLoop)
+    return k.forLoop(k.c32(0), k.c32(kStepsPerStage), k.c32(1), accumulators, body);
+  SmallVector<Val> sums(accumulators);
+  for (int step = 0; step < kStepsPerStage; ++step)
+    sums = body(k.c32(step), sums);
+  return sums;
+}
+
 SmallVector<SmallVector<Val>> StageMath::loadCodesA(Val base, Val step) const {
   // Matrices of a load: (rows 0-7, rows 8-15) x (first, second 32 of K).
   Val inMatrix = c.lane & 7, matrix = c.lane >> 3;

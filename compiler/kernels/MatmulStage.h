@@ -50,8 +50,10 @@ public:
 
   /// Adds the products of stage number `index`, at `base` in shared memory, to the accumulators: for each 16 rows, for each 8 columns, four.
   virtual llvm::SmallVector<Val> compute(Val index, Val base, llvm::ArrayRef<Val> accumulators) = 0;
-  /// What is left to do to the accumulators after the last stage.
-  virtual void finish(llvm::MutableArrayRef<Val>) {}
+  /// The accumulators after the last stage.
+  virtual llvm::SmallVector<Val> finish(llvm::ArrayRef<Val> accumulators) { return llvm::SmallVector<Val>(accumulators); }
+  /// What is left to multiply them by; null for 1.
+  virtual Val sumFactor() const { return Val(); }
 
 protected:
   Val codesB(Val base) const { return k.offset(base, c.tile.tileM * kRowBytes); }
@@ -59,7 +61,12 @@ protected:
   Val scalesB(Val base) const {
     return k.offset(scalesA(base), scaleTileRows(c.tile.tileM) * c.tile.scaleTilesPerStage(c.format) * kScaleTileBytes);
   }
-  /// The codes of step `step`, 0 or 1.
+  /// The sums after all steps of a stage: `body(step, sums)` one after the other, in a loop in the kernel or as a copy for each.
+  llvm::SmallVector<Val> forSteps(bool isLoop, llvm::ArrayRef<Val> accumulators,
+                                  llvm::function_ref<llvm::SmallVector<Val>(Val step, llvm::ArrayRef<Val> sums)> body);
+  /// Of a stage's scale tiles of one row of tiles that of step `step`, 0 or 1.
+  Val scaleTile(Val scales, Val step) const { return c.stepsPerScaleTile() == 1 ? k.offset(scales, step * kScaleTileBytes) : scales; }
+  /// The codes of step `step`.
   CodeFragments loadCodes(Val base, Val step) const;
   /// Those of A alone.
   llvm::SmallVector<llvm::SmallVector<Val>> loadCodesA(Val base, Val step) const;

@@ -93,7 +93,7 @@ void TensorMemoryMatmul::store(Val blockRow) {
   k.ifThen((blockRow + row) < params.sizeM, [&] {
     k.forLoop(k.c32(0), exist, k.c32(kWarpN), {}, [&](Val first, llvm::ArrayRef<Val>) {
       SmallVector<Val> values = memory.load(accumulators + (row << 16) + column + first);
-      writer.storeRows(blockRow + row, blockColumn + column + first, alpha, values, k.offset(shared, tile.headBytes()));
+      writer.storeRows({blockRow + row, blockColumn + column + first, 2, kWarpN / 8, {alpha}}, values, k.offset(shared, tile.headBytes()));
       return SmallVector<Val>();
     });
   });

@@ -1,9 +1,14 @@
 // A stage on the matrix steps of warpgroups: B dequantized to bf16 in shared memory, once a block; A in the registers of its warps.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A step here is K = 64. While the tensor cores work on step s, all eight warps dequantize step s + 1: each its own 16 rows of A into
-// registers, and a share of the rows of B into one of three buffers. Nobody is a producer only: arithmetic and matrix steps alternate in
-// every warp, and a step is always queued before the one before it ends.
+// A step here is K = 64, in two groups of matrix steps. While the tensor cores work on step s, all eight warps dequantize step s + 1: first a
+// share of the rows of B each, into one of three buffers; then each its own 16 rows of A, a half of K at a time, into the registers of that
+// half, which the group before the youngest has read. Nobody is a producer only: arithmetic and matrix steps alternate in every warp, and a
+// group is always queued before the one before it ends.
+//
+// Two groups, so that steps can be a loop in the kernel: had a step one, its A would have to go to other registers than that of the step
+// before, in two copies of the code, and ptxas takes as long for matrix steps of 128 accumulators as for the rest. Moving A to registers of
+// its own after the wait is no way out: ptxas 13.0 merges them with those that it was moved from, which are written while they are read.
 //
 // Instructions of a block of 128x256 for a step: 32 registers of A's codes and 64 of B's, a warp each, at 19, with scales, loads and 64
 // stores about 2400, 600 cycles of the four schedulers; its matrix steps take 1024 (64x256x16 in 128). Tensor cores bind it. As bf16 steps
@@ -11,8 +16,8 @@
 // Operands expanded to bf16 by the quantize kernels would need no arithmetic here, but 2 bytes an element in place of 0.56, in memory
 // for as long as the tensor is kept for the backward pass.
 //
-// Three buffers: a warp that writes B of step s has waited for its own steps up to s - 2, and has since passed the barrier of step s - 1,
-// before which every other warp waited for its steps up to s - 3.
+// Three buffers: a warp that writes B of step s has passed the barrier of step s - 1, before which every other warp waited, in its step
+// s - 2, for its steps up to s - 3.
 
 #include "compiler/kernels/CodeDequantizer.h"
 #include "compiler/kernels/MatmulStage.h"
@@ -34,38 +39,41 @@ class WarpgroupStage : public StageMath {
 public:
   explicit WarpgroupStage(const StageContext &context) : StageMath(context), dequantizer(context.k, context.format) {}
   SmallVector<Val> compute(Val index, Val base, llvm::ArrayRef<Val> accumulators) override;
-  void finish(llvm::MutableArrayRef<Val> accumulators) override;
+  SmallVector<Val> finish(llvm::ArrayRef<Val> accumulators) override { return k.waitWarpgroupSteps(0, accumulators); }
+  Val sumFactor() const override { return dequantizer.sumFactor(); }
 
 private:
-  SmallVector<Val> dequantizeA(Val base, int step);
-  void dequantizeB(Val base, int step, Val buffer);
-  Val scaleTile(Val scales, int step) { return k.offset(scales, (step / c.stepsPerScaleTile()) * kScaleTileBytes); }
+  struct RowsOfA {
+    SmallVector<Val> codes, factorsLow, factorsHigh;
+  };
+  RowsOfA loadA(Val base, Val step);
+  SmallVector<Val> dequantizeA(const RowsOfA &a, int half);
+  void dequantizeB(Val base, Val step, Val buffer);
 
   CodeDequantizer dequantizer;
 };
 
 } // namespace
 
-/// A's fragments of the four matrix steps of K = 16: pairs 0, 1 and pairs 2, 3 of each half.
-SmallVector<Val> WarpgroupStage::dequantizeA(Val base, int step) {
+/// The codes of the warp's rows of A, and by halves of K the factors of those in the upper and the lower half of its matrices.
+WarpgroupStage::RowsOfA WarpgroupStage::loadA(Val base, Val step) {
   Val tileRow = (c.blockRow + c.warpRow) & 127;
   SmallVector<Val> words = loadScaleWords(scaleTile(scalesA(base), step), tileRow, c.lane >> 2, 2);
-  SmallVector<Val> codes = loadCodesA(base, k.c32(step))[0];
   auto [low0, low1] = dequantizer.laneFactors(words[0], c.lane, step);
   auto [high0, high1] = dequantizer.laneFactors(words[1], c.lane, step);
-  SmallVector<Val> fragments;
-  for (int half = 0; half < 2; ++half) {
-    SmallVector<Val> low = dequantizer.pairs(codes[2 * half], half == 0 ? low0 : low1);
-    SmallVector<Val> high = dequantizer.pairs(codes[2 * half + 1], half == 0 ? high0 : high1);
-    for (int pair = 0; pair < 4; pair += 2)
-      fragments.append({low[pair], high[pair], low[pair + 1], high[pair + 1]});
-  }
-  return fragments;
+  return {loadCodesA(base, step)[0], {low0, low1}, {high0, high1}};
+}
+
+/// A's fragments of the two matrix steps of K = 16 of a half, once no group reads those of that half before: pairs 0, 1 and pairs 2, 3.
+SmallVector<Val> WarpgroupStage::dequantizeA(const RowsOfA &a, int half) {
+  SmallVector<Val> codes = k.waitWarpgroupSteps(1, llvm::ArrayRef<Val>(a.codes).slice(2 * half, 2));
+  SmallVector<Val> low = dequantizer.pairs(codes[0], a.factorsLow[half]), high = dequantizer.pairs(codes[1], a.factorsHigh[half]);
+  return {low[0], high[0], low[1], high[1], low[2], high[2], low[3], high[3]};
 }
 
 /// A thread's share: a row, or half a row, of B. In a row, chunk 4 half + p of 16 bytes holds pair p of its four registers of codes: matrix
 /// steps of K = 16 take two chunks, and meet K in the order of A's fragments.
-void WarpgroupStage::dequantizeB(Val base, int step, Val buffer) {
+void WarpgroupStage::dequantizeB(Val base, Val step, Val buffer) {
   Val thread = k.threadId();
   int numHalves = 2 * c.tile.tileN / c.tile.numThreads();
   Val row = thread % c.tile.tileN;
@@ -102,24 +110,19 @@ SmallVector<Val> WarpgroupStage::compute(Val index, Val base, llvm::ArrayRef<Val
   // K-major, 128-byte swizzle, eight rows every 1024 bytes (PTX ISA 9.7.15.5.1); the lower half is the buffer's address.
   constexpr int64_t kDescriptor = int64_t{1} << 62 | int64_t{1024 >> 4} << 32 | int64_t{1} << 16;
   Val sharedAddress = k.wrap(LLVM::PtrToIntOp::create(k.ir(), k.loc(), k.i32(), shared));
-  SmallVector<Val> sums(accumulators);
-  for (int step = 0; step < kStepsPerStage; ++step) {
+  // Copies take 8 % fewer instructions, which bind where the tensor cores' part is small; the assembler takes too long for two of 128 accumulators.
+  return forSteps(/*isLoop=*/c.tile.tileN > 128, accumulators, [&](Val step, llvm::ArrayRef<Val> carried) {
+    SmallVector<Val> sums(carried);
     Val bufferOffset = ((index * kStepsPerStage + step) % kBuffers) * (c.tile.tileN * kOperandRowBytes);
     dequantizeB(base, step, k.offset(shared, bufferOffset));
-    SmallVector<Val> a = dequantizeA(base, step);
+    RowsOfA a = loadA(base, step);
     k.fenceOperands();
     k.barrier();
     Val descriptor = k.zext64((sharedAddress + bufferOffset) >> 4) | kDescriptor;
-    sums = k.warpgroupSteps(a, descriptor, sums);
-    k.waitWarpgroupSteps(1);
-  }
-  return sums;
-}
-
-void WarpgroupStage::finish(llvm::MutableArrayRef<Val> accumulators) {
-  SmallVector<Val> sums = k.finishWarpgroupSteps(accumulators);
-  llvm::copy(sums, accumulators.begin());
-  dequantizer.finish(accumulators);
+    for (int half = 0; half < 2; ++half)
+      sums = k.warpgroupSteps(dequantizeA(a, half), descriptor + half * (kOperandRowBytes / 2 >> 4), sums);
+    return sums;
+  });
 }
 
 std::unique_ptr<StageMath> makeWarpgroupStage(const StageContext &context) { return std::make_unique<WarpgroupStage>(context); }

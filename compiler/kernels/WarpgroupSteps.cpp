@@ -15,25 +15,25 @@ namespace compiler {
 
 namespace {
 
-/// Inline PTX that works on the accumulators in place: they are operands 0 to n - 1, tied to the results.
-SmallVector<Val> onAccumulators(KernelBuilder &k, const std::string &text, llvm::ArrayRef<Val> accumulators, llvm::ArrayRef<Val> inputs,
-                                llvm::StringRef inputConstraints) {
-  SmallVector<Type> types(accumulators.size(), k.f32());
-  std::string constraints;
-  for (size_t i = 0; i < accumulators.size(); ++i)
-    constraints += i ? ",=f" : "=f";
-  SmallVector<Value> operands(accumulators.begin(), accumulators.end());
-  for (size_t i = 0; i < accumulators.size(); ++i)
-    constraints += "," + std::to_string(i);
+/// Inline PTX after which `values`, operands 0 to n - 1, stand in the registers in which they stood before: they are tied to the results.
+SmallVector<Val> inPlace(KernelBuilder &k, const std::string &text, llvm::ArrayRef<Val> values, llvm::ArrayRef<Val> inputs = {},
+                         llvm::StringRef inputConstraints = "") {
+  SmallVector<Type> types;
+  std::string constraints, ties;
+  for (auto [i, value] : llvm::enumerate(values)) {
+    types.push_back(value.type());
+    constraints += llvm::formatv("{0}={1}", i ? "," : "", value.type().isF32() ? "f" : "r").str();
+    ties += llvm::formatv(",{0}", i).str();
+  }
+  constraints += ties + inputConstraints.str() + ",~{memory}";
+  SmallVector<Value> operands(values.begin(), values.end());
   operands.append(inputs.begin(), inputs.end());
-  constraints += inputConstraints;
-  constraints += ",~{memory}";
   Value all = LLVM::InlineAsmOp::create(k.ir(), k.loc(), LLVM::LLVMStructType::getLiteral(k.context(), types), operands, text, constraints,
                                         /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
                                         LLVM::AsmDialectAttr(), ArrayAttr())
                   .getResult(0);
   SmallVector<Val> results;
-  for (size_t i = 0; i < accumulators.size(); ++i)
+  for (size_t i = 0; i < values.size(); ++i)
     results.push_back(k.wrap(LLVM::ExtractValueOp::create(k.ir(), k.loc(), all, static_cast<int64_t>(i))));
   return results;
 }
@@ -64,15 +64,11 @@ SmallVector<Val> KernelBuilder::warpgroupSteps(llvm::ArrayRef<Val> a, Val descri
   for (size_t i = 0; i < a.size(); ++i)
     constraints += ",r";
   inputs.push_back(descriptor);
-  return onAccumulators(*this, text, accumulators, inputs, constraints + ",l");
+  return inPlace(*this, text, accumulators, inputs, constraints + ",l");
 }
 
-void KernelBuilder::waitWarpgroupSteps(int groupsLeft) {
-  NVVM::WgmmaWaitGroupSyncOp::create(builder, location, static_cast<uint64_t>(groupsLeft));
-}
-
-SmallVector<Val> KernelBuilder::finishWarpgroupSteps(llvm::ArrayRef<Val> accumulators) {
-  return onAccumulators(*this, "wgmma.wait_group.sync.aligned 0;", accumulators, {}, "");
+SmallVector<Val> KernelBuilder::waitWarpgroupSteps(int groupsLeft, llvm::ArrayRef<Val> values) {
+  return inPlace(*this, llvm::formatv("wgmma.wait_group.sync.aligned {0};", groupsLeft).str(), values);
 }
 
 } // namespace compiler
