@@ -47,7 +47,7 @@ private:
     SmallVector<Val> codes, factorsLow, factorsHigh;
   };
   RowsOfA loadA(Val base, Val step);
-  SmallVector<Val> dequantizeA(const RowsOfA &a, int half);
+  SmallVector<Val> dequantizeA(const RowsOfA &a, int half, bool waits);
   void dequantizeB(Val base, Val step, Val buffer);
 
   CodeDequantizer dequantizer;
@@ -64,9 +64,12 @@ WarpgroupStage::RowsOfA WarpgroupStage::loadA(Val base, Val step) {
   return {loadCodesA(base, step)[0], {low0, low1}, {high0, high1}};
 }
 
-/// A's fragments of the two matrix steps of K = 16 of a half, once no group reads those of that half before: pairs 0, 1 and pairs 2, 3.
-SmallVector<Val> WarpgroupStage::dequantizeA(const RowsOfA &a, int half) {
-  SmallVector<Val> codes = k.waitWarpgroupSteps(1, llvm::ArrayRef<Val>(a.codes).slice(2 * half, 2));
+/// A's fragments of the two matrix steps of K = 16 of a half: pairs 0, 1 and pairs 2, 3. With `waits` all groups but the youngest have ended
+/// before they are written.
+SmallVector<Val> WarpgroupStage::dequantizeA(const RowsOfA &a, int half, bool waits) {
+  SmallVector<Val> codes(llvm::ArrayRef<Val>(a.codes).slice(2 * half, 2));
+  if (waits)
+    codes = k.waitWarpgroupSteps(1, codes);
   SmallVector<Val> low = dequantizer.pairs(codes[0], a.factorsLow[half]), high = dequantizer.pairs(codes[1], a.factorsHigh[half]);
   return {low[0], high[0], low[1], high[1], low[2], high[2], low[3], high[3]};
 }
@@ -111,7 +114,8 @@ SmallVector<Val> WarpgroupStage::compute(Val index, Val base, llvm::ArrayRef<Val
   constexpr int64_t kDescriptor = int64_t{1} << 62 | int64_t{1024 >> 4} << 32 | int64_t{1} << 16;
   Val sharedAddress = k.wrap(LLVM::PtrToIntOp::create(k.ir(), k.loc(), k.i32(), shared));
   // Copies take 8 % fewer instructions, which bind where the tensor cores' part is small; the assembler takes too long for two of 128 accumulators.
-  return forSteps(/*isLoop=*/c.tile.tileN > 128, accumulators, [&](Val step, llvm::ArrayRef<Val> carried) {
+  const bool isLoop = c.tile.tileN > 128;
+  return forSteps(isLoop, accumulators, [&](Val step, llvm::ArrayRef<Val> carried) {
     SmallVector<Val> sums(carried);
     Val bufferOffset = ((index * kStepsPerStage + step) % kBuffers) * (c.tile.tileN * kOperandRowBytes);
     dequantizeB(base, step, k.offset(shared, bufferOffset));
@@ -120,7 +124,8 @@ SmallVector<Val> WarpgroupStage::compute(Val index, Val base, llvm::ArrayRef<Val
     k.barrier();
     Val descriptor = k.zext64((sharedAddress + bufferOffset) >> 4) | kDescriptor;
     for (int half = 0; half < 2; ++half)
-      sums = k.warpgroupSteps(dequantizeA(a, half), descriptor + half * (kOperandRowBytes / 2 >> 4), sums);
+      // In a loop the registers of a half are those of the step before; in copies of the stage before, and one wait a step is enough.
+      sums = k.warpgroupSteps(dequantizeA(a, half, isLoop || half == 1), descriptor + half * (kOperandRowBytes / 2 >> 4), sums);
     return sums;
   });
 }
