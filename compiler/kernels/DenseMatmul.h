@@ -4,7 +4,9 @@
 #ifndef FOURFOLD_COMPILER_KERNELS_DENSEMATMUL_H
 #define FOURFOLD_COMPILER_KERNELS_DENSEMATMUL_H
 
-#include "compiler/kernels/ElementRegion.h"
+#include "compiler/kernels/MatmulEpilogue.h"
+
+#include <algorithm>
 
 namespace fourfold {
 namespace compiler {
@@ -19,7 +21,7 @@ struct DenseTile {
   /// Bytes of one stage: 32 elements of K a row.
   int stageBytes() const { return (tileM + tileN) * 64; }
   /// Dynamic shared memory of the kernel.
-  int sharedBytes() const { return stages * stageBytes(); }
+  int sharedBytes() const { return std::max(stages * stageBytes(), scratchBytes(tileM, tileN)); }
 };
 
 /// The tile shapes, in the order in which a plan tries them.

@@ -4,8 +4,10 @@
 #ifndef FOURFOLD_COMPILER_KERNELS_MATMUL_H
 #define FOURFOLD_COMPILER_KERNELS_MATMUL_H
 
-#include "compiler/kernels/ElementRegion.h"
+#include "compiler/kernels/MatmulEpilogue.h"
 #include "compiler/targets/Target.h"
+
+#include <algorithm>
 
 namespace fourfold {
 namespace compiler {
@@ -30,8 +32,8 @@ struct MatmulTile {
   int stageBytes(Format format) const;
   /// Bytes before the stages: B dequantized, three steps of K = 64; or mbarriers and the address of tensor memory, in one swizzle pattern.
   int headBytes() const { return isTensorMemory ? 1024 : isWarpgroup ? 3 * tileN * 128 : 0; }
-  /// Dynamic shared memory of the kernel.
-  int sharedBytes(Format format) const { return headBytes() + stages * stageBytes(format); }
+  /// Dynamic shared memory of the kernel: the ring, and in its place the sums of the tile's epilogue.
+  int sharedBytes(Format format) const { return std::max(headBytes() + stages * stageBytes(format), scratchBytes(tileM, tileN)); }
 };
 
 /// A matmul kernel's parameters, in the order of `buildMatmul`.

@@ -11,7 +11,7 @@ namespace compiler {
 
 /// Columns that a warp stores at once: four matrix steps of 8.
 inline constexpr int kWarpN = 32;
-/// Shared memory that the writer needs of each warp.
+/// Shared memory that the writer needs for so many sums: of a warp, or of a block.
 inline constexpr int scratchBytes(int rows, int columns) { return rows * columns * 4; }
 
 /// First row and column of the tile that this block takes of a result of sizeM x sizeN: groups of eight tile rows walk along N together,

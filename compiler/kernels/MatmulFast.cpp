@@ -5,7 +5,7 @@
 // operands are permuted alike, which a sum does not notice. A lane's eight codes lie in one block, so it needs one scale a register.
 //
 // Instructions of a warp of 64x32 for K = 64 of nvfp4: 24 registers of codes at 15 + 4 fma, 12 scale words at 11, 64 matrix steps, 6
-// ldmatrix, 12 scale loads. ptxas gives 700 (sm_80), beside 64 * 8 = 512 tensor-core cycles there, 64 * 6 = 384 on sm_90: issue bounds it, at
+// ldmatrix, 12 scale loads. ptxas gives 690 (sm_80), beside 64 * 8 = 512 tensor-core cycles there, 64 * 6 = 384 on sm_90: issue bounds it, at
 // about 70 % of what bf16 steps alone would reach.
 
 #include "compiler/kernels/CodeDequantizer.h"
