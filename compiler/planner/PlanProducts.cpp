@@ -26,7 +26,7 @@ void PlanWriter::addMatvec(fp4::MatvecOp op) {
   std::vector<Argument> args = {pointer(tensorBuffer(op.getMatrix())), pointer(tensorBuffer(op.getVector())),
                                 pointer(tensorBuffer(op.getResult())), size(extents[0]), size(extents[1])};
   std::string kernel = "matvec_" + typeName(elementType) + "_axis" + std::to_string(axis);
-  if (isNewKernel(kernel))
+  if (mustBuild(kernel))
     buildMatvec(kernels, kernel, elementType, axis);
   Expr grid = axis == 1 ? plan::ceilDiv(extents[0], kMatvecRows) : plan::ceilDiv(extents[1], kMatvecColumns);
   addLaunch(("matvec " + valueName(op.getResult())).str(), kernel, {grid, 1, 1}, 256, axis == 1 ? 0 : 32 * 32 * 4, args);
@@ -84,7 +84,7 @@ void PlanWriter::addMatmul(fp4::MatmulOp op, fp4::EpilogueOp epilogue) {
     variant.when = tileCondition(tile, &tile == &tiles.back(), sizeM, sizeN);
     if (variant.when == Expr(0))
       continue;
-    if (isNewKernel(variant.kernel))
+    if (mustBuild(variant.kernel))
       buildMatmul(kernels, variant.kernel, target, format, tile, region, mode);
     launch.variants.push_back(variant);
     if (variant.when == Expr(1))
@@ -122,7 +122,7 @@ void PlanWriter::addDenseMatmul(fp4::MatmulOp op, fp4::EpilogueOp epilogue) {
     variant.when = &tile == &denseTiles().back() ? Expr(1) : plan::lessEqual(kFullGrid, blocks);
     if (variant.when == Expr(0))
       continue;
-    if (isNewKernel(variant.kernel))
+    if (mustBuild(variant.kernel))
       buildDenseMatmul(kernels, variant.kernel, elementType, axisA, axisB, tile, region);
     launch.variants.push_back(variant);
   }

@@ -74,7 +74,7 @@ void PlanWriter::addQuantizeRows(const View &view, const PlannedQuantize &rows) 
   RowSource source = rowSource(view, &args);
   QuantizeConfig config = addQuantized(rows, &args);
   std::string kernel = "quantize_" + formatName(config.format).str() + configName(config) + sourceName(view, source);
-  if (isNewKernel(kernel))
+  if (mustBuild(kernel))
     buildQuantize(kernels, kernel, target, source, config);
   int block = formatBlockSize(config.format);
   SmallVector<Expr> extents = shapes.of(view.root);
@@ -100,7 +100,7 @@ void PlanWriter::addQuantizeTile(const View &view, const std::optional<PlannedQu
     label += valueName(op.getResult()).str() + " and ";
   }
   kernel += "_columns" + configName(columnConfig) + sourceName(view, source);
-  if (isNewKernel(kernel))
+  if (mustBuild(kernel))
     buildQuantizeTile(kernels, kernel, target, source, rowConfig, columnConfig);
   fp4::QuantizeOp op = columns.op;
   addLaunch(label + valueName(op.getResult()).str(), kernel, tileGrid(shapes.of(view.root)), 256, kQuantizeTileBytes, args);
@@ -117,7 +117,7 @@ void PlanWriter::addDequantize(fp4::DequantizeOp op) {
     args.push_back(pointer(buffers.amax));
   args.insert(args.end(), {pointer(tensorBuffer(op.getResult())), size(rows), size(columns)});
   std::string kernel = ("dequantize_" + formatName(format) + "_axis" + Twine(type.getAxis())).str();
-  if (isNewKernel(kernel))
+  if (mustBuild(kernel))
     buildDequantize(kernels, kernel, target, format, static_cast<int>(type.getAxis()));
   Expr blocks = rows * plan::ceilDiv(columns, formatBlockSize(format));
   addLaunch(("dequantize " + valueName(op.getResult())).str(), kernel, {plan::ceilDiv(blocks, kDequantizeThreads), 1, 1},
@@ -133,13 +133,13 @@ void PlanWriter::addStore(const View &view, Value result) {
   SmallVector<int> signs = signsOf(view.hadamard);
   if (hadamard && hadamard.getAxis() == 0) {
     std::string kernel = "store_columns" + sourceName(view, source) + signsName(signs);
-    if (isNewKernel(kernel))
+    if (mustBuild(kernel))
       buildStoreColumns(kernels, kernel, source, signs);
     addLaunch(("store " + valueName(result)).str(), kernel, tileGrid(shapes.of(view.root)), 256, kQuantizeTileBytes, args);
     return;
   }
   std::string kernel = "store" + sourceName(view, source) + signsName(signs) + "_as_" + typeName(elementType);
-  if (isNewKernel(kernel))
+  if (mustBuild(kernel))
     buildStoreRows(kernels, kernel, source, signs, elementType);
   addLaunch(("store " + valueName(result)).str(), kernel, {sixteenGrid(shapes.of(view.root)), 1, 1}, kRowThreads, 0,
             args);
@@ -156,7 +156,7 @@ int PlanWriter::addCopy(Value value, llvm::StringRef name) {
   plan.buffers[buffer].contents = contents;
   plan.buffers[buffer].alignment = contents.shape.empty() ? elementBytes : 16;
   std::string kernel = "copy_" + std::to_string(8 * elementBytes);
-  if (isNewKernel(kernel))
+  if (mustBuild(kernel))
     buildCopy(kernels, kernel, elementBytes);
   Argument number;
   number.kind = Argument::Kind::I64;

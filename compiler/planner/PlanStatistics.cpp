@@ -36,7 +36,7 @@ int PlanWriter::addPartials(const View &view) {
   RowSource source = rowSource(view, &args);
   args.push_back(pointer(buffer));
   std::string kernel = "column_partials" + sourceName(view, source);
-  if (isNewKernel(kernel))
+  if (mustBuild(kernel))
     buildColumnPartials(kernels, kernel, source);
   addLaunch(("column statistics of " + name).str(), kernel,
             {plan::ceilDiv(extents[1], kStatisticsColumns), chunks, 1}, 256,
@@ -65,7 +65,7 @@ void PlanWriter::addMean(const View &input, fp4::CenterOp op, int residualAmax) 
   if (distributed) {
     std::string name = valueName(op.getMean()).str();
     int totals = addBuffer(name + ".totals", extents[1] * 16);
-    if (isNewKernel("column_totals" + suffix))
+    if (mustBuild("column_totals" + suffix))
       buildColumnTotals(kernels, "column_totals" + suffix, counted);
     addLaunch("column totals for " + name, "column_totals" + suffix, grid, kFinalizeThreads, 0,
               {pointer(source), pointer(totals), size(extents[0]), size(extents[1])});
@@ -81,7 +81,7 @@ void PlanWriter::addMean(const View &input, fp4::CenterOp op, int residualAmax) 
   args.push_back(size(extents[1]));
   std::string kernel = std::string(distributed ? "mean_of_totals" : "column_mean") + (amax ? "_amax" : "") +
                        (distributed ? "" : suffix);
-  if (isNewKernel(kernel)) {
+  if (mustBuild(kernel)) {
     if (distributed)
       buildMeanOfTotals(kernels, kernel, amax);
     else
@@ -100,7 +100,7 @@ void PlanWriter::addColumnSum(const View &input, Value result) {
                                 size(extents[1])};
   bool counted = static_cast<bool>(input.mask);
   std::string kernel = counted ? "column_sum_masked" : "column_sum";
-  if (isNewKernel(kernel))
+  if (mustBuild(kernel))
     buildFinalizeColumns(kernels, kernel, /*mean=*/false, /*amax=*/false, counted);
   addLaunch(("column sum " + valueName(result)).str(), kernel, {plan::ceilDiv(extents[1], kFinalizeThreads), 1, 1},
             kFinalizeThreads, 0, args);
@@ -126,7 +126,7 @@ void PlanWriter::addAmax(const View &view, int amax, llvm::StringRef label) {
   args.push_back(pointer(amax));
   SmallVector<int> signs = signsOf(view.hadamard);
   std::string kernel = "amax" + sourceName(view, source) + signsName(signs);
-  if (isNewKernel(kernel))
+  if (mustBuild(kernel))
     buildAmax(kernels, kernel, source, signs);
   addLaunch(label.str(), kernel, {sixteenGrid(shapes.of(view.root)), 1, 1}, kRowThreads, 0, args);
 }
@@ -143,7 +143,7 @@ void PlanWriter::addAmaxColumns(const View &view, fp4::HadamardOp hadamard, int 
   }
   SmallVector<int> signs = signsOf(hadamard);
   std::string kernel = std::string("amax_columns") + (plain ? "_and_plain" : "") + sourceName(view, source) + signsName(signs);
-  if (isNewKernel(kernel))
+  if (mustBuild(kernel))
     buildAmaxColumns(kernels, kernel, source, signs, plain);
   addLaunch(label, kernel, tileGrid(shapes.of(view.root)), 256, kQuantizeTileBytes, args);
 }

@@ -71,8 +71,9 @@ mlir::FailureOr<plan::ElementType> planElementType(mlir::Type type);
 /// Writes launches with their kernels and buffers, one function a kernel kind. Kernels that several launches share are built once.
 class PlanWriter {
 public:
-  PlanWriter(plan::Plan &plan, KernelModule kernels, const Target &target, const Shapes &shapes)
-      : plan(plan), kernels(kernels), target(target), shapes(shapes) {}
+  /// `only` names the one kernel to build; empty: all.
+  PlanWriter(plan::Plan &plan, KernelModule kernels, const Target &target, const Shapes &shapes, llvm::StringRef only)
+      : plan(plan), kernels(kernels), target(target), shapes(shapes), only(only) {}
 
   // Buffers.
   int addBuffer(llvm::StringRef name, plan::Expr bytes, plan::Buffer::Kind kind = plan::Buffer::Kind::Workspace);
@@ -129,8 +130,8 @@ private:
   ElementRegion elementRegion(ElementWise op, std::vector<plan::Argument> *args);
   /// What stands for a region in the names of kernels: its result's name, made different from every other's.
   std::string regionName(ElementWise op);
-  /// True the first time a kernel of that name is asked for.
-  bool isNewKernel(llvm::StringRef name) { return kernelNames.insert(name).second; }
+  /// True the first time that a kernel of this name is asked for, if it is among those to build.
+  bool mustBuild(llvm::StringRef name) { return kernelNames.insert(name).second && (only.empty() || name == only); }
   void append(plan::Launch launch);
   void addLaunch(std::string label, std::string kernel, std::array<plan::Expr, 3> grid, int threads, int sharedBytes,
                  std::vector<plan::Argument> args);
@@ -145,6 +146,7 @@ private:
   /// Column partials by what they are of: root, prologue, mask.
   llvm::DenseMap<std::tuple<mlir::Value, mlir::Operation *, mlir::Value>, int> partials;
   llvm::StringSet<> kernelNames;
+  llvm::StringRef only;
   llvm::DenseMap<mlir::Operation *, std::string> regionNames;
   int currentPhase = 0;
   bool distributed = false;

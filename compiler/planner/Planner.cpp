@@ -24,8 +24,8 @@ namespace {
 
 class Planner {
 public:
-  Planner(func::FuncOp func, const Target &target, MatmulMode mode, plan::Plan &plan, gpu::GPUModuleOp kernels)
-      : func(func), plan(plan), writer(plan, kernels, target, shapes) {
+  Planner(func::FuncOp func, const Target &target, MatmulMode mode, plan::Plan &plan, gpu::GPUModuleOp kernels, llvm::StringRef only)
+      : func(func), plan(plan), writer(plan, kernels, target, shapes, only) {
     writer.setMode(mode);
   }
 
@@ -444,7 +444,7 @@ LogicalResult Planner::run() {
   return success();
 }
 
-FailureOr<PlannedSpec> planSpec(func::FuncOp func, const Target &target, MatmulMode mode) {
+FailureOr<PlannedSpec> planSpec(func::FuncOp func, const Target &target, MatmulMode mode, llvm::StringRef only) {
   PlannedSpec result;
   result.plan.spec = func.getName().str();
   result.plan.target = target.name().str();
@@ -457,7 +457,7 @@ FailureOr<PlannedSpec> planSpec(func::FuncOp func, const Target &target, MatmulM
                     scf::SCFDialect>();
   OpBuilder builder(func.getContext());
   result.kernels = gpu::GPUModuleOp::create(builder, func.getLoc(), "kernels");
-  if (failed(Planner(func, target, mode, result.plan, *result.kernels).run()))
+  if (failed(Planner(func, target, mode, result.plan, *result.kernels, only).run()))
     return failure();
   if (std::string problem = result.plan.validate(); !problem.empty())
     return func.emitOpError() << "has a plan that does not validate: " << problem, failure();

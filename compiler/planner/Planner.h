@@ -22,9 +22,10 @@ struct PlannedSpec {
 /// Plans `func`, whose values are named (compiler/frontend) and whose regions hold only arith and exact math ops.
 ///
 /// Fuses: prologue, centring and Hadamard into the kernels that read their result; an epilogue into the matmul that feeds it;
-/// column statistics of one source into one read. `mode` matters to targets without FP4 tensor cores. Emits a diagnostic on the op for what has no kernel.
+/// column statistics of one source into one read. `mode` matters to targets without FP4 tensor cores. Of the plan's kernels all are built, or
+/// the one that `only` names, if the plan has it. Emits a diagnostic on the op for what has no kernel.
 mlir::FailureOr<PlannedSpec> planSpec(mlir::func::FuncOp func, const Target &target,
-                                      MatmulMode mode = MatmulMode::Fast);
+                                      MatmulMode mode = MatmulMode::Fast, llvm::StringRef only = {});
 
 /// What callers pass and get back, without kernels: a plan with dimensions, inputs and those outputs that are plain tensors. It
 /// exists for every spec, also for those that no target has kernels for yet.

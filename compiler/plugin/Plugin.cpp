@@ -14,9 +14,9 @@
 #include "plan/CompilerPlugin.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/MLIRContext.h"
 
+#include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Config/llvm-config.h"
 
@@ -81,23 +81,13 @@ std::vector<std::string> asStrings(const char *const *list, size_t size) {
   return std::vector<std::string>(list, list + size);
 }
 
-/// Drops the kernels of other names. False if there is none of this one; `*why` then lists those that there are.
-bool keepKernel(gpu::GPUModuleOp module, llvm::StringRef name, std::string *why) {
-  llvm::SmallVector<LLVM::LLVMFuncOp> kernels;
-  llvm::SmallVector<llvm::StringRef> names;
-  for (auto function : module.getOps<LLVM::LLVMFuncOp>())
-    if (!function.isExternal()) {
-      kernels.push_back(function);
-      names.push_back(function.getName());
-    }
-  if (!llvm::is_contained(names, name)) {
-    *why = ("the plan has no kernel '" + name + "'; it has " + llvm::join(names, ", ")).str();
-    return false;
-  }
-  for (LLVM::LLVMFuncOp kernel : kernels)
-    if (kernel.getName() != name)
-      kernel.erase();
-  return true;
+/// The names of a plan's kernels, each once, in their order.
+llvm::SmallVector<llvm::StringRef> kernelNames(const plan::Plan &plan) {
+  llvm::SetVector<llvm::StringRef> names;
+  for (const plan::Launch &launch : plan.launches)
+    for (const plan::Variant &variant : launch.variants)
+      names.insert(variant.kernel);
+  return names.takeVector();
 }
 
 int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *user) {
@@ -141,7 +131,8 @@ int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *
     reporter.send("signature", signature->toJson());
     return 0;
   }
-  FailureOr<PlannedSpec> planned = planSpec(session.spec.function, *target, *mode);
+  std::string kernel = asString(request->kernel);
+  FailureOr<PlannedSpec> planned = planSpec(session.spec.function, *target, *mode, kernel);
   if (failed(planned)) {
     session.reportErrors(reporter, "the spec cannot be planned");
     return 1;
@@ -150,9 +141,8 @@ int32_t compile(const FourfoldCompileRequest *request, FourfoldSink sink, void *
     reporter.send("plan", planned->plan.str());
     return 0;
   }
-  std::string kernel = asString(request->kernel);
-  if (std::string why; !kernel.empty() && !keepKernel(*planned->kernels, kernel, &why))
-    return reporter.fail(why);
+  if (llvm::SmallVector<llvm::StringRef> names = kernelNames(planned->plan); !kernel.empty() && !llvm::is_contained(names, kernel))
+    return reporter.fail("the plan has no kernel '" + kernel + "'; it has " + llvm::join(names, ", "));
   if (emit == "kernels") {
     std::string text;
     llvm::raw_string_ostream stream(text);
