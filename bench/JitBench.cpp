@@ -24,6 +24,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
+/// The benchmark's own, removed at exit.
+std::string cacheFolder;
+
 double milliseconds(const std::function<void()> &work) {
   auto start = std::chrono::steady_clock::now();
   work();
@@ -195,10 +198,10 @@ Times inNewProcess(const std::string &path, const std::string &device) {
     _exit(write(ends[1], &measured, sizeof(measured)) == sizeof(measured) ? 0 : 1);
   }
   int status = 1;
+  close(ends[1]); // or the end of a child that failed would not be seen
   bool received = read(ends[0], &times, sizeof(times)) == sizeof(times);
   waitpid(child, &status, 0);
   close(ends[0]);
-  close(ends[1]);
   if (!received || status != 0)
     std::exit(1);
   return times;
@@ -249,17 +252,20 @@ int main(int argc, char **argv) {
   app.add_option("--device", device, "Where kernels are loaded and launched")->capture_default_str();
   app.add_option("--target", target, "What is compiled for in the cold measurement")->capture_default_str();
   app.add_option("--repeat", repeat, "Measurements, of which the median is printed")->capture_default_str();
-  app.add_option("specs", specs, "Specs to measure; all recipes' unless given");
+  app.add_option("specs", specs, "Specs to measure; all recipes' unless given")->check(CLI::ExistingFile);
   CLI11_PARSE(app, argc, argv);
   if (specs.empty())
     for (const auto &entry : fs::recursive_directory_iterator(FOURFOLD_SOURCE_DIR "/kernels_spec"))
       if (entry.path().extension() == ".mlir" && entry.path().parent_path().filename() != "bf16")
         specs.push_back(entry.path().string());
   std::sort(specs.begin(), specs.end());
-  std::string pattern = (fs::temp_directory_path() / "fourfold-jit-bench-XXXXXX").string();
-  if (!mkdtemp(pattern.data()))
+  cacheFolder = (fs::temp_directory_path() / "fourfold-jit-bench-XXXXXX").string();
+  if (!mkdtemp(cacheFolder.data())) {
+    std::perror("fourfold-jit-bench: error: cannot make a folder for its cache");
     return 1;
-  setenv("FOURFOLD_CACHE_DIR", pattern.c_str(), 1);
+  }
+  std::atexit([] { fs::remove_all(cacheFolder); });
+  setenv("FOURFOLD_CACHE_DIR", cacheFolder.c_str(), 1);
   unsetenv("FOURFOLD_CACHE"); // it is the cache that is measured
   Worst worst;
   // Before anything loads the plug-in into this process, which new ones would inherit.
@@ -271,6 +277,5 @@ int main(int argc, char **argv) {
     cold(spec, target, repeat, &worst);
   std::printf("worst cold time from spec to cubin: %.1f ms for all kernels of %s; %.1f ms (least %.1f) for the largest kernel, %s\n", worst.spec,
               worst.specName.c_str(), worst.kernel, worst.kernelLeast, worst.kernelName.c_str());
-  fs::remove_all(pattern);
   return 0;
 }
