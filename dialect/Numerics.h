@@ -228,6 +228,24 @@ inline float nvfp4Alpha(float amaxA, float amaxB) {
   return amaxA * amaxB / (kNVFP4Range * kNVFP4Range);
 }
 
+/// How kernels divide by 2688^2, to the bit, without a division.
+///
+/// From `from` on by fma(x, high, x * low), where `high + low` is the inverse; below, x * low is a subnormal, and infinity would be NaN. For which divisors this is the
+/// rounded quotient: Brisebarre, Muller, Raina, IEEE Trans. Computers 53(8), 2004; for this one a test asks every mantissa.
+///
+/// Else in double: 2688^2 is 441 * 2^14, so that a quotient is the middle of two floats or at least 1/882 of their distance away from it; and
+/// where it is the middle, the product is exact, since `inverse` is within 2^-54 of the inverse.
+struct RangeQuotient {
+  static constexpr double inverse = 1.0 / (2688.0 * 2688.0);
+  static constexpr float high = static_cast<float>(inverse), low = static_cast<float>(inverse - static_cast<double>(high));
+  static constexpr float from = 0x1p-94f;
+
+  /// x / 2688^2, for x >= 0 or NaN.
+  static float of(float x) {
+    return x >= from && x < HUGE_VALF ? std::fma(x, high, x * low) : static_cast<float>(static_cast<double>(x) * inverse);
+  }
+};
+
 //===----------------------------------------------------------------------===//
 // mxfp4 (OCP MX 1.0, 6.3: shared exponent floor(log2(amax)) - 2)
 //===----------------------------------------------------------------------===//

@@ -157,6 +157,13 @@ Val KernelBuilder::select(Val condition, Val yes, Val no) {
 Val KernelBuilder::absolute(Val value) { return asFloat(asBits(value) & 0x7fffffff); }
 Val KernelBuilder::minimum(Val lhs, Val rhs) { return wrap(arith::MinNumFOp::create(builder, location, lhs, rhs)); }
 Val KernelBuilder::maximum(Val lhs, Val rhs) { return wrap(arith::MaxNumFOp::create(builder, location, lhs, rhs)); }
+Val KernelBuilder::multiplyInDouble(Val value, double factor) {
+  Value wide = arith::ExtFOp::create(builder, location, Type(builder.getF64Type()), Value(value));
+  Value by = arith::ConstantOp::create(builder, location, builder.getF64FloatAttr(factor));
+  Value product = arith::MulFOp::create(builder, location, wide, by);
+  return wrap(arith::TruncFOp::create(builder, location, Type(builder.getF32Type()), product));
+}
+
 Val KernelBuilder::fma(Val a, Val b, Val c) { return wrap(math::FmaOp::create(builder, location, a, b, c)); }
 Val KernelBuilder::logicalAnd(Val lhs, Val rhs) { return wrap(arith::AndIOp::create(builder, location, lhs, rhs)); }
 
@@ -282,9 +289,13 @@ llvm::SmallVector<Val> KernelBuilder::ifElse(Val condition, TypeRange types, con
 
 llvm::SmallVector<Val>
 KernelBuilder::forLoop(Val from, Val to, Val step, llvm::ArrayRef<Val> initial,
-                       const std::function<llvm::SmallVector<Val>(Val, llvm::ArrayRef<Val>)> &body) {
+                       const std::function<llvm::SmallVector<Val>(Val, llvm::ArrayRef<Val>)> &body, Unroll unroll) {
   llvm::SmallVector<Value> initialValues(initial.begin(), initial.end());
   auto op = scf::ForOp::create(builder, location, from, to, step, initialValues);
+  if (unroll == Unroll::Rolled) { // `.pragma "nounroll"` at the loop's head (PTX ISA 12.1)
+    auto never = LLVM::LoopUnrollAttr::get(context(), builder.getBoolAttr(true), {}, {}, {}, {}, {}, {});
+    op->setAttr("loop_annotation", LLVM::LoopAnnotationAttr::get(context(), {}, {}, {}, never, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}));
+  }
   {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(op.getBody());

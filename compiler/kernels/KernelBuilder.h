@@ -126,6 +126,7 @@ public:
   Val minimum(Val lhs, Val rhs); ///< f32, a NaN operand is ignored (PTX min.f32)
   Val maximum(Val lhs, Val rhs);
   Val fma(Val a, Val b, Val c);
+  Val multiplyInDouble(Val value, double factor); ///< f32 times an f64, rounded to f64 and then to f32
   Val logicalAnd(Val lhs, Val rhs);
   Val int64ToFloatRZ(Val value); ///< signed i64 -> f32, truncated
   /// prmt.b32: each of the selector's four low nibbles names one of the eight bytes of (high, low), the lowest first; bit 3 must be 0.
@@ -172,9 +173,12 @@ public:
   using Body = std::function<llvm::SmallVector<Val>()>;
   void ifThen(Val condition, const std::function<void()> &then);
   llvm::SmallVector<Val> ifElse(Val condition, mlir::TypeRange types, const Body &then, const Body &otherwise);
+  /// The assembler unrolls loops of a few steps, unless they stay `Rolled`.
+  enum class Unroll { AsSeenFit, Rolled };
   llvm::SmallVector<Val>
   forLoop(Val from, Val to, Val step, llvm::ArrayRef<Val> initial,
-          const std::function<llvm::SmallVector<Val>(Val index, llvm::ArrayRef<Val> carried)> &body);
+          const std::function<llvm::SmallVector<Val>(Val index, llvm::ArrayRef<Val> carried)> &body,
+          Unroll unroll = Unroll::AsSeenFit);
 
 private:
   mlir::OpBuilder builder;

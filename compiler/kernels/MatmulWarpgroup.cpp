@@ -10,9 +10,10 @@
 // before, in two copies of the code, and ptxas takes as long for matrix steps of 128 accumulators as for the rest. Moving A to registers of
 // its own after the wait is no way out: ptxas 13.0 merges them with those that it was moved from, which are written while they are read.
 //
-// Instructions of a block of 128x256 for a step: 32 registers of A's codes and 64 of B's, a warp each, at 19, with scales, loads and 64
-// stores about 2400, 600 cycles of the four schedulers; its matrix steps take 1024 (64x256x16 in 128). Tensor cores bind it. As bf16 steps
-// of warps (MatmulFast.cpp), B would be dequantized by every warp that shares it, and the steps reach two thirds of this rate.
+// Instructions of a block of 128x256 for a step: 32 registers of A's codes and 64 of B's, a warp each, at 19, with scales, loads, 64 stores
+// and a loop over the halves of B's rows about 2900, 740 cycles of the four schedulers; its matrix steps take 1024 (64x256x16 in 128).
+// Tensor cores bind it. As bf16 steps of warps (MatmulFast.cpp), B would be dequantized by every warp that shares it, and the steps reach
+// two thirds of this rate.
 // Operands expanded to bf16 by the quantize kernels would need no arithmetic here, but 2 bytes an element in place of 0.56, in memory
 // for as long as the tensor is kept for the backward pass.
 //
@@ -33,6 +34,7 @@ namespace compiler {
 namespace {
 
 constexpr int kOperandRowBytes = 128; // 64 of K in bf16: a row of the 128-byte swizzle
+constexpr int kHalfBytes = kOperandRowBytes / 2;
 constexpr int kBuffers = 3;
 
 class WarpgroupStage : public StageMath {
@@ -48,6 +50,7 @@ private:
   };
   RowsOfA loadA(Val base, Val step);
   SmallVector<Val> dequantizeA(const RowsOfA &a, int half, bool waits);
+  /// `buffer`: bytes from the start of shared memory.
   void dequantizeB(Val base, Val step, Val buffer);
 
   CodeDequantizer dequantizer;
@@ -88,24 +91,37 @@ void WarpgroupStage::dequantizeB(Val base, Val step, Val buffer) {
   for (int i = 1; i < 4; ++i)
     word = k.select(equals(which, i), k.extract(vector, i), word);
 
-  // Registers 0, 1 and 2, 3 of a half lie in blocks of 16 or in one of 32.
+  // Registers 0, 1 and 2, 3 of a half lie in blocks of 16 or in one of 32: two factors, or twice the same.
   std::pair<Val, Val> first = dequantizer.factors(word, step);
   std::pair<Val, Val> second = c.format == Format::NVFP4 ? dequantizer.factors(word >> 8, step) : first;
-  Val toRow = k.offset(buffer, row * kOperandRowBytes);
-  for (int i = 0; i < numHalves; ++i) {
-    Val half = numHalves == 2 ? k.c32(i) : thread / c.tile.tileN;
-    auto factor = [&](const std::pair<Val, Val> &both) {
-      return numHalves == 2 ? (i == 0 ? both.first : both.second) : k.select(equals(half, 0), both.first, both.second);
-    };
+  SmallVector<Val> low = {first.first, second.first}, high = {first.second, second.second};
+  auto loadCodes = [&](Val half) {
     Val chunk = (half + step * 2) ^ ((row >> 1) & 3);
-    Val codes = k.load(k.vec(4, k.i32()), k.offset(codesB(base), row * kRowBytes + (chunk << 4)), 16);
-    Val factors[2] = {factor(first), factor(second)};
+    return k.load(k.vec(4, k.i32()), k.offset(codesB(base), row * kRowBytes + (chunk << 4)), 16);
+  };
+  Val toRow = buffer + row * kOperandRowBytes;
+  auto dequantizeHalf = [&](Val halfBytes, Val codes, llvm::ArrayRef<Val> factors) {
     SmallVector<SmallVector<Val>> pairs;
     for (int t = 0; t < 4; ++t)
       pairs.push_back(dequantizer.pairs(k.extract(codes, t), factors[t / 2]));
-    for (int p = 0; p < 4; ++p)
-      k.store(k.pack({pairs[0][p], pairs[1][p], pairs[2][p], pairs[3][p]}), k.offset(toRow, ((half * 4 + p) ^ (row & 7)) << 4), 16);
+    for (int p = 0; p < 4; ++p) {
+      Val to = (toRow + (((row & 7) ^ p) << 4)) ^ halfBytes;
+      k.store(k.pack({pairs[0][p], pairs[1][p], pairs[2][p], pairs[3][p]}), k.offset(k.shared(), to), 16);
+    }
+  };
+  if (numHalves == 1) {
+    Val half = thread / c.tile.tileN, isLow = equals(half, 0);
+    dequantizeHalf(half * kHalfBytes, loadCodes(half), {k.select(isLow, low[0], high[0]), k.select(isLow, low[1], high[1])});
+    return;
   }
+  // A loop, as copies are a third of the code that the assembler sees. It loads nothing: what it needs is carried.
+  Val codesHigh = loadCodes(k.c32(1));
+  SmallVector<Val> carried = {loadCodes(k.c32(0)), low[0], low[1]};
+  auto body = [&](Val halfBytes, llvm::ArrayRef<Val> current) {
+    dequantizeHalf(halfBytes, current[0], current.drop_front());
+    return SmallVector<Val>{codesHigh, high[0], high[1]};
+  };
+  k.forLoop(k.c32(0), k.c32(2 * kHalfBytes), k.c32(kHalfBytes), carried, body, KernelBuilder::Unroll::Rolled);
 }
 
 SmallVector<Val> WarpgroupStage::compute(Val index, Val base, llvm::ArrayRef<Val> accumulators) {
@@ -118,14 +134,14 @@ SmallVector<Val> WarpgroupStage::compute(Val index, Val base, llvm::ArrayRef<Val
   return forSteps(isLoop, accumulators, [&](Val step, llvm::ArrayRef<Val> carried) {
     SmallVector<Val> sums(carried);
     Val bufferOffset = ((index * kStepsPerStage + step) % kBuffers) * (c.tile.tileN * kOperandRowBytes);
-    dequantizeB(base, step, k.offset(shared, bufferOffset));
+    dequantizeB(base, step, bufferOffset);
     RowsOfA a = loadA(base, step);
     k.fenceOperands();
     k.barrier();
     Val descriptor = k.zext64((sharedAddress + bufferOffset) >> 4) | kDescriptor;
     for (int half = 0; half < 2; ++half)
       // In a loop the registers of a half are those of the step before; in copies of the stage before, and one wait a step is enough.
-      sums = k.warpgroupSteps(dequantizeA(a, half, isLoop || half == 1), descriptor + half * (kOperandRowBytes / 2 >> 4), sums);
+      sums = k.warpgroupSteps(dequantizeA(a, half, isLoop || half == 1), descriptor + half * (kHalfBytes >> 4), sums);
     return sums;
   });
 }

@@ -359,4 +359,31 @@ TEST(MmaModel, NaNInScaleOrAccumulatorIsNaN) {
   EXPECT_EQ(floatBits(mmaStep(a, b, one, one, ScaleFormat::UE4M3, -0.0f)), 0u);
 }
 
+/// The divider is the processor's.
+TEST(RangeQuotientTest, IsTheRoundedQuotient) {
+  const float range = kNVFP4Range * kNVFP4Range;
+  auto check = [&](uint32_t bits) { return floatBits(RangeQuotient::of(floatFromBits(bits))) == floatBits(floatFromBits(bits) / range); };
+  uint32_t numWrong = 0;
+  // Every mantissa, where `from` starts; other exponents up to infinity differ by a power of two.
+  for (uint32_t bits = floatBits(RangeQuotient::from); bits < floatBits(2 * RangeQuotient::from); ++bits)
+    numWrong += !check(bits);
+  EXPECT_EQ(numWrong, 0u);
+  // Below, and on both sides of every exponent above.
+  for (uint32_t bits = 0; bits < floatBits(RangeQuotient::from); bits += 257)
+    numWrong += !check(bits);
+  for (uint32_t exponent = 0; exponent < 255; ++exponent)
+    for (uint32_t i = 0; i < 64; ++i)
+      numWrong += !check((exponent << 23) + i) + !check((exponent << 23) + 0x7fffff - i);
+  EXPECT_EQ(numWrong, 0u);
+  // All ties of subnormals: odd multiples of 441 * 2^13 of the smallest float.
+  for (uint32_t odd = 1; odd < 1u << 24; odd += 2) {
+    double product = std::ldexp(441.0 * odd, 13 - 149);
+    if (static_cast<double>(static_cast<float>(product)) == product)
+      numWrong += !check(floatBits(static_cast<float>(product)));
+  }
+  EXPECT_EQ(numWrong, 0u);
+  EXPECT_EQ(RangeQuotient::of(kInfinity), kInfinity);
+  EXPECT_TRUE(std::isnan(RangeQuotient::of(kNaN)));
+}
+
 } // namespace

@@ -8,7 +8,9 @@
 
 #include "dialect/MmaModel.h"
 
+#include <cfloat>
 #include <cmath>
+#include <limits>
 
 using namespace fourfold;
 using namespace fourfold::compiler;
@@ -185,6 +187,44 @@ TEST_P(MatmulModeTest, FollowsTheModel) {
         if (tile.isTensorMemory) // the ring more than twice around, its mbarriers' phases with it
           run(text, {17, 70, 2600, format, spread}, tile);
       }
+    }
+}
+
+/// One product of ones, times the factor of two tensors' amaxes: from subnormal to infinite, exact ties of subnormals among them.
+TEST_P(MatmulModeTest, FactorIsTheRoundedQuotient) {
+  auto [targetName, mode] = GetParam();
+  std::string why;
+  const MatmulTile &tile = matmulTiles(*findTarget(targetName, &why), mode).back();
+  Device device(targetName);
+  ASSERT_EQ(device.load(tests::kernelText(targetName,
+                                          [&](mlir::gpu::GPUModuleOp module, const Target &built) {
+                                            buildMatmul(module, "k", built, Format::NVFP4, tile, ElementRegion(), mode);
+                                          })),
+            device::kSuccess)
+      << emulator::lastFinding();
+  constexpr int kDepth = 16;
+  std::vector<uint8_t> one(static_cast<size_t>(numerics::codesPitch(kDepth))), scale(static_cast<size_t>(numerics::scaleBytes(1, kDepth, 16)));
+  one[0] = 2;      // 1.0
+  scale[0] = 0x38; // 1.0
+  auto codes = device.upload(one), scales = device.upload(scale), out = device.alloc(4);
+  auto shared = static_cast<unsigned>(tile.sharedBytes(Format::NVFP4));
+  ASSERT_EQ(device.d.funcSetAttribute(device.function("k"), device::kFunctionMaxDynamicSharedBytes, static_cast<int>(shared)),
+            device::kSuccess);
+  const std::vector<float> amaxes = {0.0f,   0x1p-149f, 0x1.8p-140f, 0x1.abcdep-126f, 1323 * 0x1p-76f, 0x1p-60f, 0x1.fffffep-48f, 0x1p-47f,
+                                     1e-9f,  0.37f,     1.0f,        3.14159f,        2688.0f,         1e19f,    FLT_MAX,         HUGE_VALF,
+                                     std::numeric_limits<float>::quiet_NaN()};
+  for (float a : amaxes)
+    for (float b : amaxes) {
+      auto amaxA = device.upload(std::vector<float>{a}), amaxB = device.upload(std::vector<float>{b});
+      ASSERT_EQ(device.launch("k", 1u, static_cast<unsigned>(tile.numThreads()), shared, codes, scales, codes, scales, amaxA, amaxB, out, 1, 1,
+                              kDepth),
+                device::kSuccess)
+          << emulator::lastFinding();
+      float found = device.download<float>(out, 1)[0], wanted = numerics::nvfp4Alpha(a, b);
+      if (std::isnan(wanted))
+        EXPECT_TRUE(std::isnan(found)) << a << " " << b << ": " << found;
+      else
+        EXPECT_EQ(numerics::floatBits(found), numerics::floatBits(wanted)) << a << " " << b << ": " << found << " " << wanted;
     }
 }
 
